@@ -1,0 +1,107 @@
+"""Fit: go to the minimum of an objective, far enough that influence is a derivative there."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from minfluence.hessian import Hessian
+from minfluence.solvers import NotConverged, NotPositiveDefinite, cg
+from minfluence.training_set import check_theta
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A minimiser and its certificate.
+
+    Attributes
+    ----------
+    theta : array, shape (p,)
+    grad_norm : float
+        Length of the risk's gradient at `theta`; zero at an exact minimum.
+    steps : int
+        Newton steps tried.
+    converged : bool
+        Whether `grad_norm` reached the tolerance.
+    """
+
+    theta: np.ndarray
+    grad_norm: float
+    steps: int
+    converged: bool
+
+
+def fit(objective, theta=None, *, gtol=None, max_steps=200):
+    """Minimise the risk by damped Newton steps, each solved by conjugate gradients.
+
+    A step that meets negative curvature, or does not go downhill, is tried again with more
+    damping; a step that succeeds lowers the damping, so that near a minimum the steps become
+    Newton's and the gradient shrinks quadratically.
+
+    Parameters
+    ----------
+    objective : an objective
+    theta : array, shape (p,), optional
+        Where to start; zeros by default. A network needs a random start: zeros is a saddle.
+    gtol : float, optional
+        Stop when the gradient is shorter; default 1e-10, or 1e-5 for float32 data.
+    max_steps : int
+        Newton steps to try at most.
+
+    Returns
+    -------
+    Fit
+
+    Warns
+    -----
+    NotConverged
+        When the gradient is still longer than `gtol` at the end.
+    """
+    if theta is None:
+        if objective.p is None:
+            raise ValueError("fit needs a starting point for this model: fit(objective, theta).")
+        theta = np.zeros(objective.p, dtype=objective.X.dtype)
+    theta = check_theta(theta, objective.p)
+    if gtol is None:
+        gtol = default_gtol(objective)
+
+    g, risk, damping, steps = objective.grad(theta), objective.risk(theta), 0.0, 0
+    while np.linalg.norm(g) > gtol and steps < max_steps and damping < 1e12:
+        steps += 1
+        step = _newton_step(objective, theta, g, damping)
+        if step is not None:
+            new = theta + step
+            new_g, new_risk = objective.grad(new), objective.risk(new)
+            # Close to the minimum the risk changes by less than its rounding: ask the gradient.
+            level = new_risk <= risk + 1e-12 * abs(risk)
+            if new_risk < risk or (level and np.linalg.norm(new_g) < np.linalg.norm(g)):
+                theta, g, risk = new, new_g, new_risk
+                damping = 0.0 if damping < 1e-6 else damping / 10
+                continue
+        damping = max(1e-4, 10 * damping)
+
+    grad_norm = float(np.linalg.norm(g))
+    if not grad_norm <= gtol:
+        warnings.warn(
+            f"fit stopped after {steps} steps with gradient norm {grad_norm:.1e} (asked: "
+            f"{gtol:.0e}): scale the features, raise l2, or allow more max_steps.",
+            NotConverged,
+            stacklevel=2,
+        )
+    return Fit(theta, grad_norm, steps, grad_norm <= gtol)
+
+
+def default_gtol(objective):
+    """A gradient this short is zero for practical purposes, in the data's precision."""
+    return 1e-10 if objective.X.dtype == np.float64 else 1e-5
+
+
+def _newton_step(objective, theta, g, damping):
+    """-(H + damping I)^-1 g, solved more exactly as g shrinks; None where H curves down."""
+    rtol = min(0.1, np.sqrt(np.linalg.norm(g)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotConverged)  # any descent direction will do
+        try:
+            return cg(Hessian(objective, theta, damping), -g, rtol=rtol, max_steps=200).x
+        except NotPositiveDefinite:
+            return None

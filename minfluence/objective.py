@@ -1,0 +1,132 @@
+"""The empirical risk of any per-example loss, and its derivatives by autograd.
+
+A model is one function ``losses(theta, X, y) -> (n,)`` written with ``autograd.numpy``;
+row i of its result depends on example i alone.
+"""
+
+import autograd.numpy as anp
+import numpy as np
+from autograd import grad
+from autograd.core import make_vjp
+
+from minfluence.training_set import TrainingSet, check_examples, check_theta
+
+
+class Objective(TrainingSet):
+    """Penalised, weighted mean loss of a model, with its derivatives by autograd.
+
+    Parameters
+    ----------
+    losses : callable ``(theta, X, y) -> (n,)``
+        The loss of every example, in autograd NumPy; `theta` is one flat vector.
+    X : array, shape (n, ...)
+    y : array, shape (n,)
+    l2 : float
+        Strength of the penalty ``l2/2 * theta @ theta``, folded into each example's loss.
+    p : int, optional
+        Number of parameters; known without being told for the losses of `minfluence.models`.
+
+    References
+    ----------
+    Koh & Liang (2017), section 2: ``R(theta) = 1/n sum_i L(z_i, theta)``.
+    """
+
+    def __init__(self, losses, X, y, l2=0.0, *, p=None):
+        super().__init__(X, y, l2)
+        self.losses = losses
+        self.p = losses.n_parameters(self.X.shape[1]) if hasattr(losses, "n_parameters") else p
+        if hasattr(losses, "check_labels"):
+            losses.check_labels(self.y, training=True)
+
+    def risk(self, theta):
+        """R(theta) = sum_i w_i L(z_i, theta), penalty included.  (p,) -> scalar."""
+        losses = self.losses(theta, self.X, self.y)
+        if anp.shape(losses) != (self.n,):
+            raise ValueError(
+                f"losses(theta, X, y) must return one loss per example, shape ({self.n},), "
+                f"got {anp.shape(losses)}."
+            )
+        penalty = 0.5 * self.l2 * anp.dot(theta, theta)
+        return anp.dot(self.weights, losses) + self.weights.sum() * penalty
+
+    def grad(self, theta):
+        """Gradient of the risk.  (p,) -> (p,)."""
+        return grad(self.risk)(check_theta(theta, self.p))
+
+    def grads(self, thetas, weights):
+        """Gradients at many parameter vectors, each for its own weights of the examples.
+
+        (p, k), (n, k) -> (p, k)
+        """
+        pairs = zip(thetas.T, weights.T, strict=True)
+        return np.stack([self.reweighted(w).grad(theta) for theta, w in pairs], axis=1)
+
+    def hvp_at(self, theta):
+        """The map V -> Hessian of the risk at theta times V; V is (p,) or a block (p, k).
+
+        The gradient is traced once and then differentiated along each column: reverse mode
+        twice, because the Hessian is symmetric and not every function has a forward rule.
+        """
+        vjp, _ = make_vjp(grad(self.risk), check_theta(theta, self.p))
+        return lambda V: _by_column(vjp, V)
+
+    def hvp(self, theta, V):
+        """Hessian of the risk at theta times V.  (p,), (p,) or (p, k) -> like V."""
+        return self.hvp_at(theta)(V)
+
+    def hessian(self, theta):
+        """The Hessian itself, column by column.  (p,) -> (p, p)."""
+        H = self.hvp(theta, np.eye(len(theta)))
+        return 0.5 * (H + H.T)  # symmetric to the last bit
+
+    def example_dots(self, theta, V):
+        """grad L(z_i, theta) . v for every i at once.  (p,), (p,) or (p, k) -> (n,) or (n, k).
+
+        One Jacobian-vector product J v.  As ``u -> Jᵀ u`` is linear, its own transpose is
+        ``v -> J v``: reverse mode twice, and never n gradients.
+        """
+        vjp, losses = make_vjp(lambda t: self.losses(t, self.X, self.y), check_theta(theta, self.p))
+        jvp, _ = make_vjp(vjp, np.zeros_like(losses))
+        return _by_column(jvp, V) + self.l2 * (theta @ V)
+
+    def example_grads(self, theta, indices):
+        """Gradients of the penalised losses of some training examples.  -> (len(indices), p)."""
+        indices = self._indices(indices)
+        return self._bare_grads(theta, self.X[indices], self.y[indices]) + self.l2 * theta
+
+    def input_grads(self, theta, v, indices):
+        """d/dx of grad L(z_i, theta) . v.  (p,), (p,), (k,) -> (k, *x.shape)."""
+        indices = self._indices(indices)
+        y = self.y[indices]
+
+        def dot(X):
+            return anp.dot(grad(lambda t: anp.sum(self.losses(t, X, y)))(theta), v)
+
+        return grad(dot)(self.X[indices])
+
+    def test_losses(self, theta, X_test, y_test):
+        """Bare losses, without penalty, of test points.  -> (m,)."""
+        return self.losses(check_theta(theta, self.p), *self.check_test(X_test, y_test))
+
+    def test_grads(self, theta, X_test, y_test):
+        """Gradients of the bare losses of test points.  -> (m, p)."""
+        return self._bare_grads(theta, *self.check_test(X_test, y_test))
+
+    def check_test(self, X_test, y_test):
+        """Test points as arrays that fit this objective, or one clear sentence."""
+        X_test, y_test = check_examples(X_test, y_test, self.X.dtype, like=self.X)
+        if hasattr(self.losses, "check_labels"):
+            self.losses.check_labels(y_test, training=False)
+        return X_test, y_test
+
+    def _bare_grads(self, theta, X, y):
+        """The obvious loop: one example, one gradient."""
+        theta = check_theta(theta, self.p)
+        of_one = grad(lambda t, i: self.losses(t, X[i : i + 1], y[i : i + 1])[0])
+        return np.stack([of_one(theta, i) for i in range(len(X))])
+
+
+def _by_column(product, V):
+    """Apply a linear map to one vector, or to each column of a block."""
+    V = np.asarray(V, dtype=float)
+    return product(V) if V.ndim == 1 else np.stack([product(v) for v in V.T], axis=1)

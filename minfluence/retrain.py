@@ -1,0 +1,216 @@
+"""The ground truth: change the training set, fit again, compare with the prediction.
+
+Every change is a change of weights: leaving example i out sets its weight to zero. The refitted
+parameters differ little from theta_hat, and so do their Hessians. So all refits advance together
+as one block of parameter vectors by chord Newton steps,
+
+    theta_k  <-  theta_k - H(theta_hat)⁻¹ ∇R_k(theta_k),
+
+which share one factorised Hessian. (The first step alone is the prediction by influence!)
+Each refit is finished only when its *own* gradient vanishes.
+"""
+
+import warnings
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from scipy import stats
+from tqdm.auto import tqdm
+
+from minfluence.fit import default_gtol, fit
+from minfluence.hessian import Hessian
+from minfluence.solvers import NotConverged, cg, factorize
+from minfluence.training_set import check_theta
+
+FACTOR_LIMIT = 10_000  # parameters up to which the Hessian is factorised: 0.8 GB
+SCRATCH_BYTES = 2**28  # working memory for the refits that advance together
+
+
+@dataclass(frozen=True)
+class Refits:
+    """Refitted parameters, one row for each change of the training set, with certificates.
+
+    Attributes
+    ----------
+    thetas : array, shape (k, p)
+    grad_norm : array, shape (k,)
+        Length of each refit's own gradient.
+    steps : array of int, shape (k,)
+    converged : array of bool, shape (k,)
+    """
+
+    thetas: np.ndarray
+    grad_norm: np.ndarray
+    steps: np.ndarray
+    converged: np.ndarray
+
+
+def refit_without(objective, theta_hat, groups, *, gtol=None, progress=True):
+    """Leave out each group of training examples in turn, and fit again.
+
+    Parameters
+    ----------
+    objective : an objective
+    theta_hat : array, shape (p,)
+        Minimiser on all examples; every refit starts here.
+    groups : sequence of ints, or of sequences of ints
+        What to leave out: one example, or several together, for each refit.
+    gtol : float, optional
+        Each refit is done when its own gradient is shorter; default 1e-10 (1e-5 for float32).
+    progress : bool
+        Show a tqdm bar.
+
+    Returns
+    -------
+    Refits
+
+    Warns
+    -----
+    NotConverged
+        When some refit did not reach `gtol`.
+    """
+    weights = [objective.without(group).weights for group in groups]
+    if not weights:
+        raise ValueError("groups is empty: name at least one example to leave out.")
+    return refit_weighted(
+        objective, theta_hat, np.stack(weights, axis=1), gtol=gtol, progress=progress
+    )
+
+
+def refit_weighted(objective, theta_hat, weights, *, gtol=None, progress=True):
+    """Fit again with other weights of the examples: the general form of `refit_without`.
+
+    Parameters
+    ----------
+    objective, theta_hat, gtol, progress
+        As in `refit_without`.
+    weights : array, shape (n, k)
+        One column of weights for each refit.
+
+    Returns
+    -------
+    Refits
+    """
+    theta_hat = check_theta(theta_hat, objective.p)
+    gtol = default_gtol(objective) if gtol is None else gtol
+    H = Hessian(objective, theta_hat)
+    solve = factorize(H) if theta_hat.size <= FACTOR_LIMIT else partial(cg, H, rtol=1e-2)
+    k = weights.shape[1]
+    columns = max(1, SCRATCH_BYTES // (8 * (objective.n + theta_hat.size)))
+    parts = []
+    with tqdm(total=k, desc="refits", disable=not progress) as bar:
+        for start in range(0, k, columns):
+            W = weights[:, start : start + columns]
+            parts.append(_refit_block(objective, theta_hat, W, solve, gtol, bar))
+    thetas, grad_norm, steps = (np.concatenate(p) for p in zip(*parts, strict=True))
+    converged = grad_norm <= gtol
+    if not converged.all():
+        warnings.warn(
+            f"{np.sum(~converged)} of {k} refits stopped with a gradient norm of up to "
+            f"{grad_norm.max():.1e} (asked: {gtol:.0e}): raise l2, or compare without them.",
+            NotConverged,
+            stacklevel=3,
+        )
+    return Refits(thetas, grad_norm, steps, converged)
+
+
+def _refit_block(objective, theta_hat, weights, solve, gtol, bar):
+    """Chord Newton for a block; a column that does not shrink fast enough is left to `fit`."""
+    k = weights.shape[1]
+    thetas = np.repeat(theta_hat[:, None], k, axis=1)
+    grad_norm, steps = np.full(k, np.inf), np.zeros(k, dtype=int)
+    live, slow = np.arange(k), []
+    while live.size:
+        G = objective.grads(thetas[:, live], weights[:, live])
+        norm = np.linalg.norm(G, axis=0)
+        shrinking = norm < 0.5 * grad_norm[live]
+        grad_norm[live] = norm
+        done = norm <= gtol
+        slow.extend(live[~done & ~shrinking])
+        bar.update(int(done.sum()))
+        going = ~done & shrinking
+        live = live[going]
+        if live.size:
+            thetas[:, live] -= solve(G[:, going]).x
+            steps[live] += 1
+    for j in slow:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotConverged)  # told once, for all refits together
+            finished = fit(objective.reweighted(weights[:, j]), theta_hat, gtol=gtol)
+        thetas[:, j], grad_norm[j] = finished.theta, finished.grad_norm
+        steps[j] += finished.steps
+        bar.update(1)
+    return thetas.T, grad_norm, steps
+
+
+def actual_change(objective, theta_hat, groups, X_test, y_test, *, gtol=None, progress=True):
+    """Retrained minus original: the change in test loss when training examples are left out.
+
+    Parameters
+    ----------
+    objective : an objective
+    theta_hat : array, shape (p,)
+    groups : sequence of k ints, or of sequences of ints
+        What to leave out for each of k refits.
+    X_test : array, shape (m, ...)
+    y_test : array, shape (m,)
+    gtol : float, optional
+        Tolerance on each refit's own gradient norm.
+    progress : bool
+        Show a tqdm bar.
+
+    Returns
+    -------
+    array, shape (m, k)
+        Test loss after the refit minus before: positive means that the examples were helpful.
+    """
+    before = objective.test_losses(theta_hat, X_test, y_test)
+    refits = refit_without(objective, theta_hat, groups, gtol=gtol, progress=progress)
+    after = [objective.test_losses(theta, X_test, y_test) for theta in refits.thetas]
+    return np.stack(after, axis=1) - before[:, None]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well predictions match the truth.
+
+    Attributes
+    ----------
+    pearson, spearman : float
+        Correlation of the values, and of their ranks.
+    slope : float
+        The truth grows by this much per unit of prediction (least squares): 1 is perfect, more
+        than 1 means that the predictions are too small.
+    n : int
+        Pairs compared.
+    """
+
+    pearson: float
+    spearman: float
+    slope: float
+    n: int
+
+    def __str__(self):
+        return (
+            f"Pearson {self.pearson:.4f}, Spearman {self.spearman:.4f}, "
+            f"slope {self.slope:.3f} (n = {self.n})"
+        )
+
+
+def agreement(predicted, actual):
+    """Compare predicted with actual changes.  (...), (...) -> Agreement."""
+    predicted, actual = np.ravel(predicted), np.ravel(actual)
+    if predicted.size != actual.size or predicted.size < 2:
+        raise ValueError(
+            "Expected as many predictions as actual changes, and at least two, "
+            f"got {predicted.size} and {actual.size}."
+        )
+    if np.ptp(predicted) == 0 or np.ptp(actual) == 0:
+        raise ValueError("All predictions (or all actual changes) are equal: nothing to correlate.")
+    return Agreement(
+        float(stats.pearsonr(predicted, actual)[0]),
+        float(stats.spearmanr(predicted, actual)[0]),
+        float(stats.linregress(predicted, actual).slope),
+        predicted.size,
+    )
