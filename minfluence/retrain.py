@@ -70,12 +70,14 @@ def refit_without(objective, theta_hat, groups, *, gtol=None, progress=True):
     NotConverged
         When some refit did not reach `gtol`.
     """
-    weights = [objective.without(group).weights for group in groups]
-    if not weights:
+    groups = list(groups)
+    if not groups:
         raise ValueError("groups is empty: name at least one example to leave out.")
-    return refit_weighted(
-        objective, theta_hat, np.stack(weights, axis=1), gtol=gtol, progress=progress
-    )
+
+    def weights(part):
+        return np.stack([objective.without(group).weights for group in groups[part]], axis=1)
+
+    return _refit(objective, theta_hat, weights, len(groups), gtol, progress)
 
 
 def refit_weighted(objective, theta_hat, weights, *, gtol=None, progress=True):
@@ -92,16 +94,28 @@ def refit_weighted(objective, theta_hat, weights, *, gtol=None, progress=True):
     -------
     Refits
     """
+    weights = np.asarray(weights)
+    if weights.ndim != 2 or len(weights) != objective.n or not np.isfinite(weights).all():
+        raise ValueError(
+            f"weights must be finite, one column of {objective.n} for each refit, "
+            f"got shape {weights.shape}."
+        )
+    return _refit(
+        objective, theta_hat, lambda part: weights[:, part], weights.shape[1], gtol, progress
+    )
+
+
+def _refit(objective, theta_hat, weights, k, gtol, progress):
+    """Take k refits, as many at a time as fit in memory; ``weights(part)`` makes their columns."""
     theta_hat = check_theta(theta_hat, objective.p)
     gtol = default_gtol(objective) if gtol is None else gtol
     H = Hessian(objective, theta_hat)
     solve = factorize(H) if theta_hat.size <= FACTOR_LIMIT else partial(cg, H, rtol=1e-2)
-    k = weights.shape[1]
     columns = max(1, SCRATCH_BYTES // (8 * (objective.n + theta_hat.size)))
     parts = []
     with tqdm(total=k, desc="refits", disable=not progress) as bar:
         for start in range(0, k, columns):
-            W = weights[:, start : start + columns]
+            W = weights(slice(start, start + columns))
             parts.append(_refit_block(objective, theta_hat, W, solve, gtol, bar))
     thetas, grad_norm, steps = (np.concatenate(p) for p in zip(*parts, strict=True))
     converged = grad_norm <= gtol
@@ -110,7 +124,7 @@ def refit_weighted(objective, theta_hat, weights, *, gtol=None, progress=True):
             f"{np.sum(~converged)} of {k} refits stopped with a gradient norm of up to "
             f"{grad_norm.max():.1e} (asked: {gtol:.0e}): raise l2, or compare without them.",
             NotConverged,
-            stacklevel=3,
+            stacklevel=4,
         )
     return Refits(thetas, grad_norm, steps, converged)
 

@@ -1,0 +1,82 @@
+# Two commands on a fresh machine: `make book` and `make test`. Everything is installed into .venv
+# and node_modules, nothing elsewhere.
+
+PYTHON ?= python3
+PORT ?= 8000
+# On machines without a GPU, PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu makes this
+# the small CPU build; by itself pip chooses the CUDA build on Linux.
+TORCH ?= torch==2.13.0
+
+SITE := _build/html
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+BOOK_READY := .venv/.book
+TEST_READY := .venv/.test
+NODE_READY := $(if $(shell command -v npm),node_modules/.package-lock.json)
+
+# Data that lie beside this folder are used without being asked for.
+ifneq ($(wildcard ../shared/data),)
+export MINFLUENCE_DATA ?= $(abspath ../shared/data)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help book book-strict test check links browser execute serve clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
+
+book: $(BOOK_READY) $(NODE_READY) ## build the book from its executed notebooks into _build/html
+	$(BIN)/jupyter-book build . -W -n --keep-going
+
+# A page that was built with a warning is not built again, and the second call succeeds: only a
+# build of all pages can be trusted.
+book-strict: $(BOOK_READY) $(NODE_READY) ## the same from nothing: what CI runs
+	$(BIN)/jupyter-book build . --all -W -n --keep-going
+
+# Chapters run two at a time, each with as many BLAS threads as it likes: the longest of them
+# decides how long this takes, and it needs them.
+test: $(TEST_READY) ## test the package, then run every chapter again and compare
+	$(BIN)/pytest tests --cov=minfluence --cov-report=term-missing:skip-covered --cov-fail-under=95
+	$(BIN)/pytest book -n 2 --dist loadfile --nbval --nbval-current-env \
+	  --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 600
+
+check: $(TEST_READY) ## format, lint and the fast tests: before every commit
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pytest -q -n 2 -m "not slow and not browser"
+
+links: $(BOOK_READY) ## check every local link, picture and anchor of the built book
+	$(BIN)/python tools/check_links.py $(SITE)
+
+browser: $(NODE_READY) ## read the built book in Chromium, without network, and use its widgets
+	node tests/browser/widgets.mjs $(SITE)
+
+execute: $(TEST_READY) ## run every chapter and save its outputs
+	$(BIN)/python tools/execute.py
+
+serve: ## show the built book at http://localhost:8000 (PORT=...)
+	$(PYTHON) -m http.server --bind 127.0.0.1 --directory $(SITE) $(PORT)
+
+clean: ## remove what was built and installed
+	rm -rf _build .venv node_modules build *.egg-info .pytest_cache .ruff_cache .coverage
+
+.venv/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+	  echo "Python 3.11, 3.12 or 3.13 is needed and $(PYTHON) is not one: try make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	@touch $@
+
+# Stamps: a second call installs nothing, a changed list of requirements does.
+$(BOOK_READY): pyproject.toml requirements.txt .venv/.python
+	$(PIP) -c requirements.txt -e '.[book]'
+	@touch $@
+
+$(TEST_READY): pyproject.toml requirements.txt .venv/.python
+	$(PIP) -c requirements.txt -e '.[test]' $(TORCH)
+	@touch $@
+
+# Scripts for reading without a network. Where npm cannot fetch them, pages load them from public
+# networks instead.
+node_modules/.package-lock.json: package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund || \
+	  echo "npm ci failed: the built book will need a network for formulas and widgets."

@@ -1,0 +1,161 @@
+"""Pictures: arrays in, matplotlib `Axes` out. Nothing is computed here.
+
+Colours come from the palette of Okabe and Ito (2008), which colour-blind readers can tell apart,
+and every group also has its own marker.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
+
+
+def style():
+    """Set the book's style: white ground (also in dark mode), readable on a phone."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (6.0, 4.0),
+            "figure.dpi": 120,
+            "figure.facecolor": "white",
+            "savefig.facecolor": "white",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": "medium",
+            "font.size": 11,
+            "legend.frameon": False,
+            "figure.constrained_layout.use": True,
+            "svg.hashsalt": "minfluence",
+        }
+    )
+
+
+def points(X, y, *, size=45, x_test=None, ax=None):
+    """Scatter a two-class data set in the plane.
+
+    Parameters
+    ----------
+    X : array, shape (n, 2) or wider
+        The first two columns are drawn.
+    y : array, shape (n,)
+        Labels -1 (circles) and +1 (squares).
+    size : float or array, shape (n,)
+        Area of each marker, in points squared.
+    x_test : array, shape (2,), optional
+        Drawn as a black cross.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    ax = plt.gca() if ax is None else ax
+    size = np.broadcast_to(size, len(X))
+    for label, colour, marker in ((-1, BLUE, "o"), (1, ORANGE, "s")):
+        of = y == label
+        ax.scatter(*X[of, :2].T, s=size[of], c=colour, marker=marker, alpha=0.75, label=f"y = {label:+d}")
+    if x_test is not None:
+        ax.scatter(*x_test[:2], s=110, c="black", marker="X", label="test point", zorder=3)
+    ax.set(xlabel="feature 1", ylabel="feature 2")
+    return ax
+
+
+def boundary(theta, *, ax=None, **line):
+    """Draw where ``theta[0] x1 + theta[1] x2 + theta[2] = 0``, without changing the limits.
+
+    Parameters
+    ----------
+    theta : array, shape (3,)
+        The last entry is the intercept.
+    ax : Axes, optional
+    **line
+        Options of `matplotlib.axes.Axes.axline`.
+
+    Returns
+    -------
+    Axes
+    """
+    ax = plt.gca() if ax is None else ax
+    normal, offset = theta[:2], theta[2]
+    foot = -offset * normal / (normal @ normal)  # the point of the line closest to the origin
+    ax.axline(foot, foot + np.array([-normal[1], normal[0]]), **{"color": "black", **line})
+    return ax
+
+
+def predicted_against_actual(predicted, actual, *, unit="test loss", ax=None):
+    """Scatter predictions against the truth, with the diagonal on which they would agree.
+
+    Parameters
+    ----------
+    predicted, actual : arrays, same shape
+    unit : str
+        What both axes measure.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    ax = plt.gca() if ax is None else ax
+    ax.axline((0, 0), slope=1, color=GREY, lw=1)
+    ax.scatter(np.ravel(actual), np.ravel(predicted), s=14, c=BLUE, alpha=0.6, linewidths=0)
+    ax.set(xlabel=f"actual change in {unit}", ylabel=f"predicted change in {unit}")
+    return ax
+
+
+def images(pictures, titles, *, columns=5):
+    """Show a grid of small grey images, dark ink on white.
+
+    Parameters
+    ----------
+    pictures : array, shape (k, side * side)
+    titles : sequence of k strings
+    columns : int
+
+    Returns
+    -------
+    Axes
+        The array of axes, shape (rows, columns).
+    """
+    rows = -(-len(pictures) // columns)
+    side = int(round(np.sqrt(pictures.shape[1])))
+    fig, axes = plt.subplots(
+        rows, columns, figsize=(1.25 * columns, 1.5 * rows), squeeze=False
+    )
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, picture, title in zip(axes.flat, pictures, titles, strict=False):
+        ax.imshow(picture.reshape(side, side), cmap="gray_r", interpolation="nearest")
+        ax.set_title(title, fontsize=9)
+    return axes
+
+
+def change_map(X, y, change, *, x_test=None, ax=None):
+    """Scatter a two-class data set with markers as large as each example's effect.
+
+    Parameters
+    ----------
+    X : array, shape (n, 2) or wider
+    y : array, shape (n,)
+        Labels -1 (circles) and +1 (squares).
+    change : array, shape (n,)
+        Change in test loss when the example is left out: positive (helpful) is drawn in blue,
+        negative (harmful) in orange, the area of the marker is proportional to its size.
+    x_test : array, shape (2,), optional
+        Drawn as a black cross.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    ax = plt.gca() if ax is None else ax
+    size = 12 + 500 * np.abs(change) / np.abs(change).max()
+    for sign, colour, name in ((1, BLUE, "helpful"), (-1, ORANGE, "harmful")):
+        for label, marker in ((-1, "o"), (1, "s")):
+            of = (y == label) & (np.sign(change) == sign)
+            ax.scatter(*X[of, :2].T, s=size[of], c=colour, marker=marker, alpha=0.7)
+        ax.scatter([], [], s=60, c=colour, label=name)
+    if x_test is not None:
+        ax.scatter(*x_test[:2], s=110, c="black", marker="X", label="test point", zorder=3)
+    ax.set(xlabel="feature 1", ylabel="feature 2")
+    return ax

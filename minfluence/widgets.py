@@ -1,0 +1,278 @@
+"""The book's widgets: frames drawn beforehand, changed by one or two controls.
+
+A web page has no kernel, so nothing can be computed when a reader moves a slider. Everything that a
+reader may ask for is therefore drawn when the chapter is executed, stacked, and linked to the
+controls in the browser. The same widget works in Jupyter, in the built book and, by way of the
+kernel, on Colab, whose ipywidgets 7 has no ``Stack``.
+"""
+
+import base64
+import html
+import io
+import itertools
+import warnings
+
+MAX_BYTES = 1_500_000  # a page heavier than this is slow on a phone
+MAX_BUTTONS = 4  # more choices than this become a slider
+SCREEN_DPI = 100  # one inch of figure is this many CSS pixels, as for the figures of a notebook
+
+
+def frames(draw, controls, *, alt, start=None, kinds=None, dpi=120):
+    """Draw every frame now, and let one or two controls choose which one is seen.
+
+    Parameters
+    ----------
+    draw : callable
+        ``draw(value)``, or ``draw(value_1, value_2)`` with two controls, returns a matplotlib
+        Figure or Axes (the figure is closed afterwards) or a string of HTML.
+    controls : mapping of str to sequence
+        Visible label -> at least two values, or ``(text, value)`` pairs where `str` of the value
+        is not what a reader should see. One or two entries.
+    alt : callable
+        Takes what `draw` takes and returns the sentence for readers who cannot see that frame:
+        what it shows, with its numbers rounded. It is compared when the chapter is tested.
+    start : mapping of str to value, optional
+        Label -> value shown first, by default the first of each sequence.
+    kinds : mapping of str to {"slider", "buttons"}, optional
+        Label -> kind of control, by default buttons for up to four values.
+    dpi : int
+        Dots per inch of the pictures. They are shown at 100 pixels per inch, or smaller on a
+        narrow screen, so more dots are sharper and heavier.
+
+    Returns
+    -------
+    ipywidgets.VBox
+        Controls above the frame. Where widgets cannot be shown, the first frame or a list of all
+        text alternatives takes their place.
+
+    Raises
+    ------
+    ValueError
+        If there are no controls or more than two, a control has fewer than two values, a text
+        alternative is missing, or `draw` returns something else.
+
+    Examples
+    --------
+    ::
+
+        frames(
+            lambda i: plot_without(i),
+            {"removed point": range(10)},
+            alt=lambda i: f"Without point {i} the slope is {slope[i]:.2f}.",
+        )
+    """
+    options = _options(controls)
+    chosen = _chosen(options, start or {})
+    kinds = _kinds(options, kinds or {})
+    if not callable(alt):
+        raise ValueError(f"alt must be a function of the same values as draw, not {alt!r}.")
+
+    pages, pngs, lines = {}, {}, []
+    for at in itertools.product(*(range(len(pairs)) for pairs in options.values())):
+        names = [pairs[k][0] for pairs, k in zip(options.values(), at, strict=True)]
+        values = [pairs[k][1] for pairs, k in zip(options.values(), at, strict=True)]
+        where = ", ".join(f"{label} = {name}" for label, name in zip(options, names, strict=True))
+        text = alt(*values)
+        if not isinstance(text, str) or not text.strip():
+            raise ValueError(f"alt must return a sentence for {where}, but returned {text!r}.")
+        pages[at], pngs[at] = _frame(draw(*values), text, where, dpi)
+        lines.append(f"{where}: {text}")
+    _warn_if_heavy(pages.values())
+
+    box = _linked(options, kinds, pages, chosen)
+    summary = "\n".join([f"{len(lines)} frames, chosen by {' and '.join(options)}.", *lines])
+    return _with_fallback(box, summary, pngs[chosen])
+
+
+# --- what the reader of the chapter asked for -----------------------------------------------------
+
+
+def _options(controls):
+    """Label -> list of (text, value)."""
+    if not hasattr(controls, "items") or len(controls) not in (1, 2):
+        raise ValueError(
+            "controls must map one or two labels to their values, "
+            f'such as {{"removed point": range(10)}}, not {controls!r}.'
+        )
+    options = {label: [_pair(v) for v in values] for label, values in controls.items()}
+    for label, pairs in options.items():
+        if len(pairs) < 2:
+            raise ValueError(
+                f"{label!r} needs at least two values to choose from, got {len(pairs)}."
+            )
+    return options
+
+
+def _pair(value):
+    """Leave ``(text, value)`` alone and name any other value by its `str`."""
+    is_pair = isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str)
+    return value if is_pair else (str(value), value)
+
+
+def _chosen(options, start):
+    """Index of the value shown first, for every control."""
+    _check_labels("start", start, options)
+    chosen = []
+    for label, pairs in options.items():
+        values = [value for _, value in pairs]
+        if label in start and start[label] not in values:
+            raise ValueError(f"start[{label!r}] is {start[label]!r}, which is none of its values.")
+        chosen.append(values.index(start[label]) if label in start else 0)
+    return tuple(chosen)
+
+
+def _kinds(options, kinds):
+    """Label -> "slider" or "buttons"."""
+    _check_labels("kinds", kinds, options)
+    for label, kind in kinds.items():
+        if kind not in ("slider", "buttons"):
+            raise ValueError(f'kinds[{label!r}] must be "slider" or "buttons", not {kind!r}.')
+    by_count = {k: "buttons" if len(v) <= MAX_BUTTONS else "slider" for k, v in options.items()}
+    return by_count | dict(kinds)
+
+
+def _check_labels(name, given, options):
+    for label in given:
+        if label not in options:
+            raise ValueError(f"{name} names {label!r}, but the controls are {list(options)}.")
+
+
+# --- one frame ------------------------------------------------------------------------------------
+
+
+def _frame(drawn, text, where, dpi):
+    """HTML of one frame, and its PNG if it is a picture."""
+    alt = html.escape(text)
+    if isinstance(drawn, str):
+        return f'<div role="group" aria-label="{alt}">{drawn}</div>', None
+    png, width, height = _png(_figure(drawn, where), dpi)
+    source = "data:image/png;base64," + base64.b64encode(png).decode()
+    # width and height tell the browser the shape before the picture is there: nothing jumps
+    size = f'width="{width}" height="{height}" style="max-width:100%;height:auto"'
+    return f'<img alt="{alt}" {size} src="{source}">', png
+
+
+def _figure(drawn, where):
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    figure = drawn.figure if isinstance(drawn, Axes) else drawn
+    if not isinstance(figure, Figure):
+        raise ValueError(
+            "draw must return a matplotlib Figure or Axes, or a string of HTML, "
+            f"but for {where} it returned {drawn!r}."
+        )
+    return figure
+
+
+def _png(figure, dpi):
+    """Return the PNG, with 256 colours and no metadata, and its width and height on the screen."""
+    import matplotlib.pyplot as plt
+    from PIL import Image
+
+    raw = io.BytesIO()
+    figure.savefig(raw, format="png", dpi=dpi)
+    plt.close(figure)
+    picture = Image.open(raw).convert("RGBA")
+    paper = Image.new("RGBA", picture.size, "white")  # a transparent figure is unreadable when dark
+    picture = Image.alpha_composite(paper, picture).convert("RGB")
+    # MAXCOVERAGE keeps the colour of a few rare pixels, such as one red point; others blend it
+    picture = picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    small = io.BytesIO()
+    picture.save(small, format="PNG", optimize=True)
+    width, height = (round(pixels * SCREEN_DPI / dpi) for pixels in picture.size)
+    return small.getvalue(), width, height
+
+
+def _warn_if_heavy(pages):
+    size = sum(map(len, pages))
+    if size > MAX_BYTES:
+        warnings.warn(
+            f"The {len(pages)} frames weigh {size / 1e6:.1f} MB, too much for one page: "
+            "choose fewer values, smaller figures or a lower dpi.",
+            stacklevel=3,
+        )
+
+
+# --- controls and frames together -----------------------------------------------------------------
+
+
+def _linked(options, kinds, pages, chosen):
+    """Place the controls above the frame that they choose."""
+    import ipywidgets
+
+    controls = []
+    for (label, pairs), index in zip(options.items(), chosen, strict=True):
+        given = {
+            "options": [(text, k) for k, (text, _) in enumerate(pairs)],
+            "index": index,
+            "description": label,
+        }
+        if kinds[label] == "slider":
+            layout = ipywidgets.Layout(width="auto", max_width="100%")
+            control = ipywidgets.SelectionSlider(layout=layout, **given)
+        else:
+            # the buttons go below their label where the screen is narrow
+            layout = ipywidgets.Layout(
+                display="flex", flex_flow="row wrap", grid_gap="0 8px", max_width="100%"
+            )
+            control = ipywidgets.ToggleButtons(layout=layout, **given)
+            control.style.button_width = "auto"
+        control.style.description_width = "initial"
+        if hasattr(control, "tooltip"):
+            control.tooltip = ""  # None would be shown as "null"
+        controls.append(control)
+
+    link = _linked_in_the_browser if hasattr(ipywidgets, "Stack") else _linked_by_the_kernel
+    column = ipywidgets.Layout(max_width="100%")
+    return ipywidgets.VBox([*controls, link(controls, pages, chosen)], layout=column)
+
+
+def _linked_in_the_browser(controls, pages, chosen):
+    """Stack the frames; with two controls, stack the stacks."""
+    import ipywidgets
+    from ipywidgets.widgets.widget_string import HTMLStyle
+
+    # one for all frames: every widget adds to the page
+    layout, style = ipywidgets.Layout(max_width="100%"), HTMLStyle()
+
+    def stack(at):
+        if len(at) == len(controls):
+            return ipywidgets.HTML(pages[at], layout=layout, style=style)
+        control, index = controls[len(at)], chosen[len(at)]
+        children = [stack((*at, k)) for k in range(len(control.options))]
+        widget = ipywidgets.Stack(children, selected_index=index, layout=layout)
+        ipywidgets.jslink((control, "index"), (widget, "selected_index"))
+        return widget
+
+    return stack(())
+
+
+def _linked_by_the_kernel(controls, pages, chosen):
+    """One HTML widget whose content is changed from Python, for ipywidgets 7."""
+    import ipywidgets
+
+    shown = ipywidgets.HTML(pages[chosen])
+
+    def change(_):
+        shown.value = pages[tuple(control.index for control in controls)]
+
+    for control in controls:
+        control.observe(change, names="index")
+    return shown
+
+
+def _with_fallback(box, summary, png):
+    """Add what terminals, GitHub and print show, and what nbval compares."""
+    if not hasattr(box, "_repr_mimebundle_"):  # ipywidgets 7 displays itself in another way
+        return box
+    widget_view = box._repr_mimebundle_
+
+    def bundle(**kwargs):
+        data = {**widget_view(**kwargs), "text/plain": summary}
+        if png is not None:
+            data["image/png"] = base64.b64encode(png).decode()
+        return data
+
+    box._repr_mimebundle_ = bundle
+    return box

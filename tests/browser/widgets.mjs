@@ -1,0 +1,275 @@
+// Open every page of the built book in Chromium, without network, and use its widgets as a reader would.
+//
+//   node tests/browser/widgets.mjs _build/html [--only TEXT] [--screenshots DIR]
+//
+// A page fails if the browser reports an error, if anything is asked of another host, if it is wider
+// than a phone, or if a control of a widget has no name or does not change the frame and its text
+// alternative. CHROMIUM names the browser, by default /usr/bin/chromium.
+
+import { createServer } from "node:http";
+import { mkdir, readdir, readFile } from "node:fs/promises";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { chromium } from "playwright-core";
+
+const HARMLESS = [/@jupyter-widgets\/[^?]*\.(woff2?|ttf)/]; // icons that html-manager asks for in vain
+const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"];
+FLAGS.push("--disable-component-update", "--disable-sync");
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript" };
+Object.assign(TYPES, { ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json" });
+Object.assign(TYPES, { ".png": "image/png", ".webp": "image/webp", ".woff2": "font/woff2" });
+const DESKTOP = { width: 1280, height: 900 };
+const PHONE = { width: 390, height: 844 };
+const PATIENCE = 5000; // ms for something to happen after a reader did something
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { only: { type: "string", default: "" }, screenshots: { type: "string" } },
+});
+if (positionals.length !== 1) {
+  console.error("usage: node tests/browser/widgets.mjs SITE [--only TEXT] [--screenshots DIR]");
+  process.exit(2);
+}
+const site = path.resolve(positionals[0]);
+
+// Light on a desk and dark on a phone find what can be found; pictures for looking at need all four.
+let looks = [["light", DESKTOP], ["dark", PHONE]];
+if (options.screenshots) {
+  await mkdir(options.screenshots, { recursive: true });
+  looks = [["light", DESKTOP], ["dark", DESKTOP], ["light", PHONE], ["dark", PHONE]];
+}
+
+// --- the site and the browser ---------------------------------------------------------------------
+
+async function pagesOf(folder) {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".html"))
+    .map((entry) => path.relative(folder, path.join(entry.parentPath ?? entry.path, entry.name)))
+    .filter((name) => !/^(_static|_sources|_images)\//.test(name) && name.includes(options.only))
+    .sort();
+}
+
+function serve(folder) {
+  const server = createServer(async (request, response) => {
+    const name = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
+    const file = path.join(folder, name); // the URL has no ".." left
+    try {
+      const body = await readFile(file);
+      response.writeHead(200, { "Content-Type": TYPES[path.extname(file)] ?? "application/octet-stream" });
+      response.end(body);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  return new Promise((done) => server.listen(0, "127.0.0.1", () => done(server)));
+}
+
+/** Open a page; whatever goes wrong on it, now or later, is added to `problems`. */
+async function open(browser, origin, name, [theme, viewport], problems) {
+  const context = await browser.newContext({ viewport, colorScheme: theme });
+  await context.addInitScript((chosen) => {
+    localStorage.setItem("mode", chosen);
+    localStorage.setItem("theme", chosen);
+  }, theme);
+  await context.route(
+    (url) => url.origin !== origin,
+    (route) => {
+      const url = route.request().url();
+      if (/^(data|blob):/.test(url)) return route.continue();
+      if (!HARMLESS.some((pattern) => pattern.test(url))) problems.add(`asks for ${url}`);
+      return route.abort();
+    },
+  );
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
+  page.on("pageerror", (error) => problems.add(`error: ${error.message}`));
+  page.on("console", (message) => {
+    const { url } = message.location();
+    const harmless = HARMLESS.some((pattern) => pattern.test(url));
+    if (message.type() === "error" && !harmless) problems.add(`console: ${message.text()} (${url})`);
+  });
+  await page.goto(`${origin}/${name}`, { waitUntil: "load", timeout: 30000 });
+  return page;
+}
+
+// --- what must hold on a page ---------------------------------------------------------------------
+
+async function checkTheme(page, theme, problems) {
+  const actual = await page.evaluate(() => document.documentElement.dataset.theme);
+  if (actual !== undefined && actual !== theme) problems.add(`is ${actual} when ${theme} is asked for`);
+}
+
+async function checkWidth(page, problems) {
+  const excess = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  if (excess <= 0) return;
+  const widest = await page.evaluate(() => {
+    const isScrolled = (e) => e && (/auto|scroll|hidden/.test(getComputedStyle(e).overflowX) || isScrolled(e.parentElement));
+    return [...document.body.querySelectorAll("*")]
+      .filter((e) => e.getBoundingClientRect().right > window.innerWidth + 1 && !isScrolled(e.parentElement))
+      .slice(0, 3)
+      .map((e) => `${e.tagName.toLowerCase()}.${e.className}`);
+  });
+  problems.add(`is ${excess} px wider than a screen of ${PHONE.width} px: ${widest.join(", ")}`);
+}
+
+/** Use every control on the page. Returns how many there were. */
+async function useWidgets(page, problems) {
+  const promised = await page.locator('script[type="application/vnd.jupyter.widget-view+json"]').count();
+  if (promised === 0) return 0;
+  const roots = page.locator(".widget-subarea:has(.jupyter-widgets)");
+  if (!(await eventually(async () => (await roots.count()) >= promised))) {
+    problems.add(`shows ${await roots.count()} of ${promised} widgets`);
+  }
+
+  const sliders = page.getByRole("slider");
+  const named = page.getByRole("slider", { name: /\S/ });
+  if (!(await eventually(async () => (await sliders.count()) === (await named.count())))) {
+    problems.add(`${(await sliders.count()) - (await named.count())} sliders have no accessible name`);
+  }
+
+  let used = 0;
+  for (const [number, root] of (await roots.all()).entries()) {
+    used += await useWidget(page, root, `widget ${number + 1}`, problems);
+  }
+  return used;
+}
+
+async function useWidget(page, root, name, problems) {
+  const handles = await root.locator(".noUi-handle").all();
+  const groups = await root.locator(".widget-toggle-buttons").all();
+  if (handles.length + groups.length === 0) return 0;
+
+  const seen = new Map(); // what the controls say -> what was shown
+  const act = async (what, action) => {
+    const before = await shown(root);
+    await action();
+    const changed = await eventually(async () => {
+      const after = await shown(root);
+      return after.frame !== before.frame && after.alt !== before.alt;
+    });
+    const after = await shown(root);
+    if (!changed && after.frame === before.frame) problems.add(`${name}: ${what} changes nothing`);
+    else if (!changed) problems.add(`${name}: ${what} changes the frame but not its text alternative`);
+    if (!after.alt) problems.add(`${name}: a frame has no text alternative`);
+
+    // two controls: neither may forget what the other one says
+    const known = seen.get(after.controls);
+    if (known !== undefined && known !== after.frame) problems.add(`${name}: ${after.controls} shows two frames`);
+    for (const [controls, frame] of seen) {
+      if (controls !== after.controls && frame === after.frame) problems.add(`${name}: ${controls} and ${after.controls} show one frame`);
+    }
+    seen.set(after.controls, after.frame);
+  };
+
+  const byKeyboard = async (handle) => {
+    const at = (attribute) => handle.getAttribute(attribute).then(Number);
+    const atTheEnd = (await at("aria-valuenow")) >= (await at("aria-valuemax"));
+    await handle.focus();
+    await page.keyboard.press(atTheEnd ? "ArrowLeft" : "ArrowRight");
+  };
+  const byMouse = async (handle) => {
+    const track = await handle.locator("xpath=ancestor::*[contains(@class, 'noUi-base')]").boundingBox();
+    const box = await handle.boundingBox();
+    const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+    const isLeft = x < track.x + track.width / 2;
+    await page.mouse.move(x, y);
+    await page.mouse.down();
+    await page.mouse.move(track.x + track.width * (isLeft ? 0.95 : 0.05), y, { steps: 8 });
+    await page.mouse.up();
+  };
+
+  await root.scrollIntoViewIfNeeded();
+  for (const [k, handle] of handles.entries()) {
+    await act(`slider ${k + 1} by keyboard`, () => byKeyboard(handle));
+    await act(`slider ${k + 1} by mouse`, () => byMouse(handle));
+  }
+  for (const group of groups) {
+    const buttons = await group.locator("button").all();
+    const active = await Promise.all(buttons.map((b) => b.evaluate((e) => e.classList.contains("mod-active"))));
+    const others = buttons.filter((_, k) => !active[k]);
+    for (const button of [...others, ...buttons.filter((_, k) => active[k])]) {
+      await act(`button "${(await button.innerText()).trim()}"`, () => button.click());
+    }
+  }
+  if (handles.length && handles.length + groups.length > 1) {
+    await act("slider 1 after the others", () => byKeyboard(handles[0]));
+  }
+
+  const cut = await root.evaluate((element) => {
+    const boxes = [element, ...element.querySelectorAll(".jupyter-widgets, img")];
+    const isCut = (e) => e.scrollWidth > e.clientWidth + 1 || e.getBoundingClientRect().right > window.innerWidth;
+    const box = boxes.find((e) => e.offsetParent !== null && isCut(e));
+    return box && `${box.className || box.tagName} (${box.scrollWidth} px in ${box.clientWidth} px)`;
+  });
+  if (cut) problems.add(`${name} is wider than its place: ${cut}`);
+  return handles.length + groups.length;
+}
+
+/** The frame seen now, its text alternative, and what the controls say. */
+function shown(root) {
+  return root.evaluate((element) => {
+    const all = (selector) => [...element.querySelectorAll(selector)].filter((e) => e.offsetParent !== null);
+    const frames = all(".widget-html-content");
+    const alternatives = all(".widget-html-content :is(img, [role=group])");
+    const readouts = all(".widget-readout").map((e) => e.textContent);
+    const pressed = all(".widget-toggle-buttons button.mod-active").map((e) => e.textContent.trim());
+    return {
+      frame: frames.map((e) => e.innerHTML).join(),
+      alt: alternatives.map((e) => e.getAttribute("alt") ?? e.getAttribute("aria-label")).join(),
+      controls: [...readouts, ...pressed].join(", "),
+    };
+  });
+}
+
+async function eventually(condition) {
+  const end = Date.now() + PATIENCE;
+  for (;;) {
+    if (await condition()) return true;
+    if (Date.now() > end) return false;
+    await new Promise((wake) => setTimeout(wake, 25));
+  }
+}
+
+// --- all pages ------------------------------------------------------------------------------------
+
+const names = await pagesOf(site);
+if (names.length === 0) {
+  console.error(`no html page in ${site}: build the book first`);
+  process.exit(2);
+}
+const server = await serve(site);
+const origin = `http://127.0.0.1:${server.address().port}`;
+const executablePath = process.env.CHROMIUM || "/usr/bin/chromium";
+const browser = await chromium.launch({ executablePath, args: FLAGS });
+
+let failed = 0;
+for (const name of names) {
+  const problems = new Set();
+  let used = 0;
+  for (const look of looks) {
+    const [theme, viewport] = look;
+    let page;
+    try {
+      page = await open(browser, origin, name, look, problems);
+      await checkTheme(page, theme, problems);
+      used = await useWidgets(page, problems);
+      if (viewport === PHONE) await checkWidth(page, problems);
+      if (options.screenshots) {
+        await page.evaluate(() => (document.activeElement?.blur(), window.scrollTo(0, 0)));
+        const file = `${name.replace(/\.html$/, "").replaceAll("/", "-")}.${theme}.${viewport.width}.png`;
+        await page.screenshot({ path: path.join(options.screenshots, file), fullPage: true });
+      }
+    } catch (error) {
+      problems.add(`${theme} ${viewport.width}: ${error.message.split("\n")[0]}`);
+    }
+    await page?.context().close();
+  }
+  if (problems.size) failed += 1;
+  console.log(`${name}: ${used} controls used, ${problems.size ? [...problems].join("; ") : "no problems"}`);
+}
+
+await browser.close();
+server.close();
+console.log(`${names.length - failed} passed, ${failed} failed`);
+process.exit(failed ? 1 : 0);
