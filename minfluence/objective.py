@@ -95,7 +95,7 @@ class Objective(TrainingSet):
         return self._bare_grads(theta, self.X[indices], self.y[indices]) + self.l2 * theta
 
     def input_grads(self, theta, v, indices):
-        """d/dx of grad L(z_i, theta) . v.  (p,), (p,), (k,) -> (k, *x.shape)."""
+        """d/dx of grad L(z_i, theta) . v.  (p,), (p,), (k,) -> (k, ...), shaped like the inputs."""
         indices = self._indices(indices)
         y = self.y[indices]
 

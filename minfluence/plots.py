@@ -99,6 +99,7 @@ def predicted_against_actual(predicted, actual, *, unit="test loss", ax=None):
     ax.axline((0, 0), slope=1, color=GREY, lw=1)
     ax.scatter(np.ravel(actual), np.ravel(predicted), s=14, c=BLUE, alpha=0.6, linewidths=0)
     ax.set(xlabel=f"actual change in {unit}", ylabel=f"predicted change in {unit}")
+    ax.set_aspect("equal", adjustable="datalim")
     return ax
 
 
