@@ -105,7 +105,7 @@ class Report:
 
 
 class Influence:
-    """Which training examples does a prediction rest on?
+    """Find the training examples that a prediction rests on.
 
     Parameters
     ----------

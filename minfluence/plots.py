@@ -52,7 +52,9 @@ def points(X, y, *, size=45, x_test=None, ax=None):
     size = np.broadcast_to(size, len(X))
     for label, colour, marker in ((-1, BLUE, "o"), (1, ORANGE, "s")):
         of = y == label
-        ax.scatter(*X[of, :2].T, s=size[of], c=colour, marker=marker, alpha=0.75, label=f"y = {label:+d}")
+        ax.scatter(
+            *X[of, :2].T, s=size[of], c=colour, marker=marker, alpha=0.75, label=f"y = {label:+d}"
+        )
     if x_test is not None:
         ax.scatter(*x_test[:2], s=110, c="black", marker="X", label="test point", zorder=3)
     ax.set(xlabel="feature 1", ylabel="feature 2")
@@ -119,9 +121,7 @@ def images(pictures, titles, *, columns=5):
     """
     rows = -(-len(pictures) // columns)
     side = int(round(np.sqrt(pictures.shape[1])))
-    fig, axes = plt.subplots(
-        rows, columns, figsize=(1.25 * columns, 1.5 * rows), squeeze=False
-    )
+    fig, axes = plt.subplots(rows, columns, figsize=(1.25 * columns, 1.5 * rows), squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
     for ax, picture, title in zip(axes.flat, pictures, titles, strict=False):
