@@ -60,8 +60,8 @@ def fit(objective, theta=None, *, gtol=None, max_steps=200):
     if theta is None:
         if objective.p is None:
             raise ValueError("fit needs a starting point for this model: fit(objective, theta).")
-        theta = np.zeros(objective.p, dtype=objective.X.dtype)
-    theta = check_theta(theta, objective.p)
+        theta = np.zeros(objective.p)
+    theta = np.array(check_theta(theta, objective.p), dtype=objective.X.dtype)  # a copy
     if gtol is None:
         gtol = default_gtol(objective)
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from minfluence.training_set import check_strength
+
 
 class Hessian:
     """H + damping * I, the Hessian of an objective's risk at theta, used as ``H @ v``.
@@ -20,9 +22,8 @@ class Hessian:
     """
 
     def __init__(self, objective, theta, damping=0.0):
-        if not (np.isfinite(damping) and damping >= 0):
-            raise ValueError(f"damping must be a number of at least 0, got {damping!r}.")
-        self.objective, self.theta, self.damping = objective, theta, damping
+        self.objective, self.theta = objective, theta
+        self.damping = check_strength("damping", damping)
         self.shape = (len(theta), len(theta))
         self._hvp = objective.hvp_at(theta)
 

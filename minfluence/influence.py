@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from minfluence.hessian import Hessian
-from minfluence.solvers import cg, direct, factorize
+from minfluence.solvers import Solution, cg, direct, factorize
 from minfluence.training_set import check_theta
 
 DIRECT_LIMIT = 2_000  # parameters up to which one factorisation beats many products
@@ -140,12 +140,12 @@ class Influence:
         if solver == "auto":
             solver = "direct" if self.theta.size <= DIRECT_LIMIT else "cg"
         named = {"direct": direct, "cg": cg}
-        if not callable(solver) and solver not in named:
+        if not (callable(solver) or isinstance(solver, str) and solver in named):
             raise ValueError(
                 f'solver must be "auto", "direct", "cg" or a callable (A, B) -> Solution, '
                 f"got {solver!r}."
             )
-        self._solver = named.get(solver, solver) if isinstance(solver, str) else solver
+        self._solver = named[solver] if isinstance(solver, str) else solver
         self._factor = None  # made at the first direct solve, then reused
         self._latest = None  # the latest test gradients and their s_test
         self.report = Report(
@@ -189,7 +189,7 @@ class Influence:
         """H⁻¹ ∇L(z_test).  One test point -> (p,); m of them -> (m, p)."""
         X_test, y_test, single = self._test_points(X_test, y_test)
         solved = self._solved(self.objective.test_grads(self.theta, X_test, y_test))
-        return solved[0] if single else solved
+        return (solved[0] if single else solved).copy()
 
     def up_loss(self, X_test, y_test, batch_size=None):
         """I_up,loss(z_i, z_test) for every training example: negative is helpful.
@@ -225,6 +225,8 @@ class Influence:
         helpful, harmful : integer arrays, shape (k,)
             Indices of training examples, strongest first.
         """
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k}.")
         scores = self.up_loss(x_test, y_test)
         if scores.ndim != 1:
             raise ValueError(f"top expects one test point, got {len(scores)}: pass X_test[0].")
@@ -246,6 +248,8 @@ class Influence:
     def _rows(self, X_test, y_test, batch_size, finish):
         X_test, y_test, single = self._test_points(X_test, y_test)
         if batch_size is not None:
+            if batch_size < 1:
+                raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
             return self._batches(X_test, y_test, batch_size, finish)
         scores = finish(self.up(self.objective.test_grads(self.theta, X_test, y_test)))
         return scores[0] if single else scores
@@ -265,7 +269,7 @@ class Influence:
     def _solved(self, gradients):
         """H⁻¹ times each row; the latest rows are remembered, so asking again is free."""
         if self._latest is None or not np.array_equal(self._latest[0], gradients):
-            self._latest = gradients, self._solve(gradients.T).x.T
+            self._latest = gradients.copy(), self._solve(gradients.T).x.T
         return self._latest[1]
 
     def _solve(self, B):
@@ -275,12 +279,18 @@ class Influence:
             solution = self._factor(B)
         else:
             solution = self._solver(self.H, B)
+            if not isinstance(solution, Solution):
+                raise ValueError(
+                    "A solver must return a minfluence.Solution(x, converged, steps, residual), "
+                    f"got {type(solution).__name__}."
+                )
         self.report.solves.append(replace(solution, x=None))
         return solution
 
 
 def _name(solver):
-    return getattr(solver, "__name__", None) or getattr(solver, "func", solver).__name__
+    function = getattr(solver, "func", solver)  # inside a functools.partial
+    return getattr(function, "__name__", type(function).__name__)
 
 
 def _example_push(objective, theta, probes=8):

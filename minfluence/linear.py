@@ -11,7 +11,7 @@ stay in the processor's cache, so memory does not grow with n.
 
 import numpy as np
 
-from minfluence.training_set import TrainingSet, check_examples, check_theta
+from minfluence.training_set import TrainingSet, check_columns, check_examples, check_theta
 
 CHUNK_BYTES = 2**23  # one chunk of X, or of its scores: what two cores share comfortably in cache
 
@@ -175,8 +175,7 @@ class LinearObjective(TrainingSet):
 
     def _block(self, V):
         """One vector or a block of columns, always as (p, k)."""
-        V = np.asarray(V, dtype=self.X.dtype)
-        return V.reshape(self.p, -1)
+        return check_columns(V, self.p, self.X.dtype).reshape(self.p, -1)
 
     def _scores(self, X, theta):
         """X @ Theta.  (n, d), (p,) -> (n, c); for a block (p, k) -> (n, c, k)."""

@@ -9,7 +9,7 @@ import numpy as np
 from autograd import grad
 from autograd.core import make_vjp
 
-from minfluence.training_set import TrainingSet, check_examples, check_theta
+from minfluence.training_set import TrainingSet, check_columns, check_examples, check_theta
 
 
 class Objective(TrainingSet):
@@ -40,6 +40,9 @@ class Objective(TrainingSet):
 
     def risk(self, theta):
         """R(theta) = sum_i w_i L(z_i, theta), penalty included.  (p,) -> scalar."""
+        return self._risk(check_theta(theta, self.p))
+
+    def _risk(self, theta):
         losses = self.losses(theta, self.X, self.y)
         if anp.shape(losses) != (self.n,):
             raise ValueError(
@@ -51,7 +54,7 @@ class Objective(TrainingSet):
 
     def grad(self, theta):
         """Gradient of the risk.  (p,) -> (p,)."""
-        return grad(self.risk)(check_theta(theta, self.p))
+        return grad(self._risk)(check_theta(theta, self.p))
 
     def grads(self, thetas, weights):
         """Gradients at many parameter vectors, each for its own weights of the examples.
@@ -67,8 +70,8 @@ class Objective(TrainingSet):
         The gradient is traced once and then differentiated along each column: reverse mode
         twice, because the Hessian is symmetric and not every function has a forward rule.
         """
-        vjp, _ = make_vjp(grad(self.risk), check_theta(theta, self.p))
-        return lambda V: _by_column(vjp, V)
+        vjp, _ = make_vjp(grad(self._risk), check_theta(theta, self.p))
+        return lambda V: _by_column(vjp, V, np.size(theta))
 
     def hvp(self, theta, V):
         """Hessian of the risk at theta times V.  (p,), (p,) or (p, k) -> like V."""
@@ -76,7 +79,7 @@ class Objective(TrainingSet):
 
     def hessian(self, theta):
         """The Hessian itself, column by column.  (p,) -> (p, p)."""
-        H = self.hvp(theta, np.eye(len(theta)))
+        H = self.hvp(theta, np.eye(np.size(theta)))
         return 0.5 * (H + H.T)  # symmetric to the last bit
 
     def example_dots(self, theta, V):
@@ -85,18 +88,20 @@ class Objective(TrainingSet):
         One Jacobian-vector product J v.  As ``u -> Jᵀ u`` is linear, its own transpose is
         ``v -> J v``: reverse mode twice, and never n gradients.
         """
-        vjp, losses = make_vjp(lambda t: self.losses(t, self.X, self.y), check_theta(theta, self.p))
+        theta = check_theta(theta, self.p)
+        vjp, losses = make_vjp(lambda t: self.losses(t, self.X, self.y), theta)
         jvp, _ = make_vjp(vjp, np.zeros_like(losses))
-        return _by_column(jvp, V) + self.l2 * (theta @ V)
+        return _by_column(jvp, V, theta.size) + self.l2 * (theta @ V)
 
     def example_grads(self, theta, indices):
         """Gradients of the penalised losses of some training examples.  -> (len(indices), p)."""
-        indices = self._indices(indices)
+        indices, theta = self._indices(indices), check_theta(theta, self.p)
         return self._bare_grads(theta, self.X[indices], self.y[indices]) + self.l2 * theta
 
     def input_grads(self, theta, v, indices):
         """d/dx of grad L(z_i, theta) . v.  (p,), (p,), (k,) -> (k, ...), shaped like the inputs."""
-        indices = self._indices(indices)
+        indices, theta = self._indices(indices), check_theta(theta, self.p)
+        v = check_columns(v, theta.size)
         y = self.y[indices]
 
         def dot(X):
@@ -126,7 +131,7 @@ class Objective(TrainingSet):
         return np.stack([of_one(theta, i) for i in range(len(X))])
 
 
-def _by_column(product, V):
-    """Apply a linear map to one vector, or to each column of a block."""
-    V = np.asarray(V, dtype=float)
+def _by_column(product, V, p):
+    """Apply a linear map to one vector (p,), or to each column of a block (p, k)."""
+    V = check_columns(V, p)
     return product(V) if V.ndim == 1 else np.stack([product(v) for v in V.T], axis=1)

@@ -70,6 +70,11 @@ def refit_without(objective, theta_hat, groups, *, gtol=None, progress=True):
     NotConverged
         When some refit did not reach `gtol`.
     """
+    if np.isscalar(groups):
+        raise ValueError(
+            f"groups must be a sequence, got {groups}: [3] leaves out example 3, [[3, 5]] leaves "
+            "out examples 3 and 5 together."
+        )
     groups = list(groups)
     if not groups:
         raise ValueError("groups is empty: name at least one example to leave out.")
@@ -95,7 +100,8 @@ def refit_weighted(objective, theta_hat, weights, *, gtol=None, progress=True):
     Refits
     """
     weights = np.asarray(weights)
-    if weights.ndim != 2 or len(weights) != objective.n or not np.isfinite(weights).all():
+    fits = weights.ndim == 2 and len(weights) == objective.n and weights.size > 0
+    if not fits or not np.isfinite(weights).all():
         raise ValueError(
             f"weights must be finite, one column of {objective.n} for each refit, "
             f"got shape {weights.shape}."
@@ -124,7 +130,7 @@ def _refit(objective, theta_hat, weights, k, gtol, progress):
             f"{np.sum(~converged)} of {k} refits stopped with a gradient norm of up to "
             f"{grad_norm.max():.1e} (asked: {gtol:.0e}): raise l2, or compare without them.",
             NotConverged,
-            stacklevel=4,
+            stacklevel=3,
         )
     return Refits(thetas, grad_norm, steps, converged)
 
@@ -214,12 +220,16 @@ class Agreement:
 
 def agreement(predicted, actual):
     """Compare predicted with actual changes.  (...), (...) -> Agreement."""
-    predicted, actual = np.ravel(predicted), np.ravel(actual)
-    if predicted.size != actual.size or predicted.size < 2:
+    shapes = np.shape(predicted), np.shape(actual)
+    predicted, actual = np.squeeze(predicted), np.squeeze(actual)
+    if predicted.shape != actual.shape or predicted.size < 2:
         raise ValueError(
             "Expected as many predictions as actual changes, and at least two, "
-            f"got {predicted.size} and {actual.size}."
+            f"got shapes {shapes[0]} and {shapes[1]}."
         )
+    predicted, actual = predicted.ravel(), actual.ravel()
+    if not (np.isfinite(predicted).all() and np.isfinite(actual).all()):
+        raise ValueError("Expected finite changes, got NaN or infinity among them.")
     if np.ptp(predicted) == 0 or np.ptp(actual) == 0:
         raise ValueError("All predictions (or all actual changes) are equal: nothing to correlate.")
     return Agreement(

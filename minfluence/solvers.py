@@ -57,8 +57,9 @@ def factorize(A):
     ------
     NotPositiveDefinite
     """
-    matrix = dense(A)
-    matrix = matrix.copy(order="F") if matrix is A else matrix.T  # ours to overwrite
+    matrix = _floating(dense(A)).T  # symmetric, and now in LAPACK's order of columns
+    if isinstance(A, np.ndarray):
+        matrix = matrix.copy(order="F")  # the reader's matrix is not ours to overwrite
     diagonal = matrix.diagonal().copy()
     try:
         factor, _ = cho_factor(matrix, lower=True, overwrite_a=True)
@@ -71,7 +72,7 @@ def factorize(A):
 
 
 def _solve_with(factor, diagonal, b):
-    b = np.asarray(b)
+    b = _floating(b)
     x = cho_solve((factor, True), b)
     # LAPACK writes the lower factor and leaves the upper triangle of A: enough to check A x = b.
     symm = get_blas_funcs("symm", (factor,))
@@ -106,7 +107,7 @@ def direct(A, b):
 REMEDY = "Train closer to a minimum, raise l2, or damp it: Hessian(objective, theta, damping=...)."
 
 
-def cg(A, b, *, rtol=1e-8, max_steps=None, preconditioner=None):
+def cg(A, b, *, rtol=None, max_steps=None, preconditioner=None):
     """Solve ``A x = b`` by conjugate gradients, touching `A` only through ``A @ v``.
 
     A block of right-hand sides advances together: one product with a block per step, columns
@@ -117,8 +118,8 @@ def cg(A, b, *, rtol=1e-8, max_steps=None, preconditioner=None):
     A : object with ``A @ v``
         Symmetric positive definite, acting on (p,) and (p, k). An ndarray will do.
     b : array, shape (p,) or (p, k)
-    rtol : float
-        Stop when ``||b - A x|| <= rtol * ||b||``.
+    rtol : float, optional
+        Stop when ``||b - A x|| <= rtol * ||b||``; default 1e-8, or 1e-5 in float32.
     max_steps : int, optional
         Default ``10 * p``; in exact arithmetic `p` steps are enough.
     preconditioner : object with ``M @ v``, optional
@@ -143,9 +144,11 @@ def cg(A, b, *, rtol=1e-8, max_steps=None, preconditioner=None):
     ----------
     Koh & Liang (2017), section 3, "Conjugate gradients"; Hestenes & Stiefel (1952).
     """
-    B = np.asarray(b).reshape(len(b), -1)
+    B = _floating(b).reshape(len(b), -1)
     if not np.isfinite(B).all():
         raise ValueError("The right-hand side b holds NaN or infinity.")
+    if rtol is None:
+        rtol = 1e-8 if B.dtype == np.float64 else 1e-5
     max_steps = 10 * len(B) if max_steps is None else max_steps
     apply_M = (lambda R: R) if preconditioner is None else preconditioner.__matmul__
 
@@ -153,7 +156,7 @@ def cg(A, b, *, rtol=1e-8, max_steps=None, preconditioner=None):
     X, R = np.zeros_like(B), B
     steps = np.zeros(B.shape[1], dtype=int)
     live = np.arange(B.shape[1])  # columns still in the block
-    P, rz_old = np.zeros_like(B), np.ones(B.shape[1])
+    P, rz_old = np.zeros_like(B), np.ones(B.shape[1], dtype=B.dtype)
     for step in range(max_steps + 1):
         going = np.linalg.norm(R, axis=0) > target[live]
         live, R, P, rz_old = live[going], R[:, going], P[:, going], rz_old[going]
@@ -188,6 +191,12 @@ def cg(A, b, *, rtol=1e-8, max_steps=None, preconditioner=None):
     if np.ndim(b) == 1:
         return Solution(X[:, 0], converged[0], steps[0], residual[0])
     return Solution(X, converged, steps, residual)
+
+
+def _floating(A):
+    """An array of floats; whole numbers become float64."""
+    A = np.asarray(A)
+    return A.astype(np.result_type(A, np.float32), copy=False)
 
 
 def _dots(P, Q):

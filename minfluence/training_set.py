@@ -5,6 +5,7 @@ change it) is here, once; `Objective` and `LinearObjective` add the derivatives.
 """
 
 import copy
+from numbers import Real
 
 import numpy as np
 
@@ -34,9 +35,7 @@ class TrainingSet:
 
     def __init__(self, X, y, l2=0.0, dtype=np.float64):
         self.X, self.y = check_examples(X, y, dtype)
-        if not (np.isscalar(l2) and np.isfinite(l2) and l2 >= 0):
-            raise ValueError(f"l2 must be a number of at least 0, got {l2!r}.")
-        self.l2 = float(l2)
+        self.l2 = check_strength("l2", l2)
         self.weights = np.full(self.n, 1.0 / self.n, dtype=self.X.dtype)
 
     @property
@@ -67,14 +66,12 @@ class TrainingSet:
 
     def perturbed(self, i, x, y):
         """Replace example `i` by ``(x, y)``."""
-        (i,) = self._indices(i)
-        X_new, y_new = check_examples(np.asarray(x)[None], np.asarray(y)[None], self.X.dtype)
-        if X_new.shape[1:] != self.X.shape[1:]:
-            raise ValueError(
-                f"The new x must have shape {self.X.shape[1:]}, got {X_new.shape[1:]}."
-            )
-        X, y = self.X.copy(), self.y.copy()
-        X[i], y[i] = X_new[0], y_new[0]
+        i = self._indices(i)
+        if len(i) > 1:
+            raise ValueError(f"perturbed replaces one example, got the indices {i.tolist()}.")
+        X_new, y_new = self.check_test(np.asarray(x)[None], np.asarray(y)[None])
+        X, y = self.X.copy(), self.y.astype(np.result_type(self.y, y_new))
+        X[i], y[i] = X_new, y_new
         return self._changed(X=X, y=y)
 
     def subset(self, indices):
@@ -142,6 +139,23 @@ def check_examples(X, y, dtype=np.float64, like=None):
         if not np.isfinite(values).all():
             raise ValueError(f"{name} holds NaN or infinity: drop or fill those entries first.")
     return X.astype(dtype, copy=False), y.astype(dtype) if y.dtype.kind == "f" else y
+
+
+def check_strength(name, value):
+    """A finite number of at least 0 as a float, or one clear sentence."""
+    if not (isinstance(value, Real) and np.isfinite(value) and value >= 0):
+        raise ValueError(f"{name} must be a number of at least 0, got {value!r}.")
+    return float(value)
+
+
+def check_columns(V, p, dtype=np.float64):
+    """A vector (p,) or a block of columns (p, k), or one clear sentence."""
+    V = np.asarray(V, dtype=dtype)
+    if V.ndim not in (1, 2) or len(V) != p:
+        raise ValueError(
+            f"Expected a vector of shape ({p},) or ({p}, k) for k columns, got {V.shape}."
+        )
+    return V
 
 
 def check_theta(theta, p=None):

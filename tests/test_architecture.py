@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "models": set(),
     "objective": {"training_set"},
     "linear": {"training_set"},
-    "hessian": set(),
+    "hessian": {"training_set"},
     "solvers": {"hessian"},
     "fit": {"hessian", "solvers", "training_set"},
     "influence": {"hessian", "solvers", "training_set"},

@@ -67,13 +67,13 @@ def test_up_loss_is_the_derivative_of_the_test_loss_of_a_refit(problem, influenc
 def test_up_is_the_derivative_of_a_logit_of_a_refit():
     for key in ("LinearObjective-softmax", "Objective-softmax"):
         problem = make_problem(key)
-        x, logit = problem.X_test[0], 2
+        x = problem.X_test[0]
 
-        def score(theta, x=x):
-            return x @ theta.reshape(4, 3)[:, logit]
+        def score(theta, x=x):  # the logit of class 2
+            return x @ theta.reshape(4, 3)[:, 2]
 
         gradient = np.zeros((4, 3))
-        gradient[:, logit] = x
+        gradient[:, 2] = x
         scores = Influence(problem.objective, problem.theta_hat).up(gradient.ravel())
         assert scores.shape == (40,)
         for i in (0, 3, 17):

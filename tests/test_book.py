@@ -1,0 +1,316 @@
+"""What must hold for the sources of the book, checked without building it."""
+
+import copy
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import minfluence
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
+VIEW = "application/vnd.jupyter.widget-view+json"
+STATE = "application/vnd.jupyter.widget-state+json"
+MAX_LINES, MAX_WIDTH, MAX_BYTES = 25, 72, 1_500_000
+OUR_ADDRESS = re.compile(
+    r"(?:git\+https://github\.com/|repository-code: \"?https://github\.com/"
+    r"|mybinder\.org/v2/gh/|colab\.research\.google\.com/github/)([\w.-]+/[\w-]+)"
+)
+MACHINE_PATH = re.compile(r"(?<![\w.])/(?:root|work|home|tmp|Users)/[\w./-]*")
+
+
+def read(path):
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def address():
+    """OWNER/NAME of the repository, from the one place where it is set."""
+    return re.search(r"^ +url: https://github\.com/([\w.-]+/[\w-]+)$", read("_config.yml"), re.M)[1]
+
+
+def code_cells(notebook):
+    """(where, source, cell) of every code cell."""
+    for k, cell in enumerate(notebook["cells"]):
+        if cell["cell_type"] == "code":
+            yield f"cell {k} ({cell['id']})", "".join(cell["source"]), cell
+
+
+def tags(cell):
+    return cell["metadata"].get("tags", [])
+
+
+def outputs(notebook):
+    """(where, cell, output, mime types) of every output."""
+    for where, _, cell in code_cells(notebook):
+        for output in cell["outputs"]:
+            yield where, cell, output, output.get("data", {})
+
+
+# --- rules for one chapter: each yields what is wrong -------------------------------------------
+
+
+def is_executed_in_order(notebook, path):
+    for expected, (where, _, cell) in enumerate(code_cells(notebook), start=1):
+        if cell["execution_count"] != expected:
+            yield f"{where} was run as number {cell['execution_count']}, not {expected}"
+
+
+def has_no_errors(notebook, path):
+    for where, cell, output, _ in outputs(notebook):
+        is_error = output["output_type"] == "error" or output.get("name") == "stderr"
+        if is_error and "raises-exception" not in tags(cell):
+            yield f"{where} shows an error or a warning"
+
+
+def has_short_cells(notebook, path):
+    for where, source, _ in code_cells(notebook):
+        lines = [line for line in source.splitlines() if line.strip()]
+        if len(lines) > MAX_LINES:
+            yield f"{where} has {len(lines)} lines of code, more than {MAX_LINES}"
+        for line in lines:
+            if len(line) > MAX_WIDTH:
+                yield f"{where} has a line of {len(line)} characters: {line}"
+
+
+def describes_its_pictures(notebook, path):
+    for where, cell, _, data in outputs(notebook):
+        is_picture = any(mime.startswith("image/") for mime in data) and VIEW not in data
+        image = cell["metadata"].get("mystnb", {}).get("image", {})
+        if is_picture and not image.get("alt", "").strip():
+            yield f"{where} shows a picture without metadata.mystnb.image.alt"
+
+
+def keeps_its_widgets(notebook, path):
+    models = notebook["metadata"].get("widgets", {}).get(STATE, {}).get("state", {})
+    for where, _, _, data in outputs(notebook):
+        if VIEW in data and data[VIEW]["model_id"] not in models:
+            yield f"{where} shows a widget that is not in the notebook's metadata"
+
+
+def installs_itself_on_colab(notebook, path):
+    first = notebook["cells"][0]
+    source = "".join(first["source"])
+    if "remove-cell" not in tags(first):
+        yield "the first cell is not tagged remove-cell"
+    if 'find_spec("minfluence") is None' not in source:
+        yield "the first cell does not look whether minfluence is there"
+    if f'%pip install -q "git+https://github.com/{address()}"' not in source:
+        yield "the first cell does not install from the address in _config.yml"
+
+
+def runs_outside_the_book(notebook, path):
+    for where, source, _ in code_cells(notebook):
+        if re.search(r"^\s*(from|import) (myst_nb|jupyterquiz|sphinx)", source, re.M):
+            yield f"{where} imports what only the book's tools bring"
+
+
+def has_exercises_with_solutions(notebook, path):
+    if not re.match(r"\d\d_", path.name):
+        return
+    text = "\n".join(
+        "".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown"
+    )
+    if not re.search(r"^## Exercises$", text, re.M):
+        yield "there is no heading ## Exercises"
+    asked = len(re.findall(r"^\*\*Exercise \d", text, re.M))
+    solved = sum("solution" in tags(cell) for _, _, cell in code_cells(notebook))
+    if not asked or asked != solved:
+        yield f"there are {asked} exercises and {solved} cells tagged solution"
+    for where, _, cell in code_cells(notebook):
+        if "solution" in tags(cell) and "hide-cell" not in tags(cell):
+            yield f"{where} shows its solution: tag it hide-cell"
+
+
+def has_minimal_metadata(notebook, path):
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    if notebook["metadata"].get("kernelspec") != kernel:
+        yield "kernelspec is not the plain one: save with make execute"
+    if notebook["metadata"].get("language_info") != {"name": "python"}:
+        yield "language_info says more than the name: save with make execute"
+
+
+def names_no_machine(notebook, path):
+    text = re.sub(r"[A-Za-z0-9+/=]{200,}", "", json.dumps(notebook))  # pictures in base64
+    for found in sorted(set(MACHINE_PATH.findall(text))):
+        yield f"names a folder of one machine: {found}"
+
+
+RULES = [
+    is_executed_in_order,
+    has_no_errors,
+    has_short_cells,
+    describes_its_pictures,
+    keeps_its_widgets,
+    installs_itself_on_colab,
+    runs_outside_the_book,
+    has_exercises_with_solutions,
+    has_minimal_metadata,
+    names_no_machine,
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_chapter(path, rule):
+    found = list(rule(json.loads(path.read_text(encoding="utf-8")), path))
+    assert not found, "\n".join([path.name, *found])
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_chapter_is_light_enough_for_a_phone(path):
+    assert path.stat().st_size < MAX_BYTES
+
+
+# --- the rules can fail -------------------------------------------------------------------------
+
+
+def sound_notebook():
+    """Smallest chapter that keeps every rule."""
+    install = f'%pip install -q "git+https://github.com/{address()}"'
+    first = f'if importlib.util.find_spec("minfluence") is None:\n    {install}'
+    picture = {"output_type": "display_data", "data": {"image/png": ""}}
+    widget = {"output_type": "display_data", "data": {"image/png": "", VIEW: {"model_id": "1"}}}
+
+    def code(source, *outputs, **metadata):
+        cell = {"cell_type": "code", "id": "x", "source": source, "metadata": metadata}
+        return cell | {"outputs": list(outputs)}
+
+    cells = [
+        code(first, tags=["remove-cell"]),
+        {"cell_type": "markdown", "source": "## Exercises\n\n**Exercise 1.** Why?", "metadata": {}},
+        code("picture", picture, mystnb={"image": {"alt": "A line."}}),
+        code("widget", widget),
+        code("answer", tags=["solution", "hide-cell"]),
+    ]
+    for count, cell in enumerate((c for c in cells if c["cell_type"] == "code"), start=1):
+        cell["execution_count"] = count
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    metadata["widgets"] = {STATE: {"state": {"1": {}}}}
+    return {"cells": cells, "metadata": metadata}
+
+
+STDERR = {"output_type": "stream", "name": "stderr", "text": "careful"}
+ERROR = {"output_type": "error", "ename": "KeyError"}
+FLAWS = [
+    (is_executed_in_order, lambda nb: nb["cells"][2].update(execution_count=None)),
+    (has_no_errors, lambda nb: nb["cells"][2]["outputs"].append(STDERR)),
+    (has_no_errors, lambda nb: nb["cells"][2]["outputs"].append(ERROR)),
+    (has_short_cells, lambda nb: nb["cells"][2].update(source="a\n\n" * 26)),
+    (has_short_cells, lambda nb: nb["cells"][2].update(source="a" * 73)),
+    (describes_its_pictures, lambda nb: nb["cells"][2]["metadata"].clear()),
+    (keeps_its_widgets, lambda nb: nb["metadata"].pop("widgets")),
+    (installs_itself_on_colab, lambda nb: nb["cells"][0]["metadata"].clear()),
+    (installs_itself_on_colab, lambda nb: nb["cells"][0].update(source="import numpy")),
+    (runs_outside_the_book, lambda nb: nb["cells"][2].update(source="import myst_nb")),
+    (has_exercises_with_solutions, lambda nb: nb["cells"].pop()),
+    (has_exercises_with_solutions, lambda nb: nb["cells"][4]["metadata"]["tags"].pop()),
+    (has_exercises_with_solutions, lambda nb: nb["cells"][1].update(source="# End")),
+    (has_minimal_metadata, lambda nb: nb["metadata"]["language_info"].update(version="3.11")),
+    (has_minimal_metadata, lambda nb: nb["metadata"].pop("kernelspec")),
+    (names_no_machine, lambda nb: nb["cells"][2].update(source='open("/home/me/x")')),
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_rule_is_content_with_a_sound_chapter(rule):
+    assert list(rule(sound_notebook(), Path("01_sound.ipynb"))) == []
+
+
+@pytest.mark.parametrize(("rule", "spoil"), FLAWS, ids=[rule.__name__ for rule, _ in FLAWS])
+def test_rule_finds_a_planted_flaw(rule, spoil):
+    notebook = copy.deepcopy(sound_notebook())
+    spoil(notebook)
+    assert list(rule(notebook, Path("01_spoiled.ipynb")))
+
+
+# --- the book as a whole ------------------------------------------------------------------------
+
+
+def test_every_page_in_the_contents_exists_and_every_chapter_is_in_the_contents():
+    listed = re.findall(r"(?:root|file): (\S+)", read("_toc.yml"))
+    assert len(listed) == len(set(listed))
+    for page in listed:
+        sources = [
+            page + ending for ending in (".ipynb", ".md") if (ROOT / (page + ending)).exists()
+        ]
+        assert len(sources) == 1, f"{page} has the sources {sources}"
+    pages = [*CHAPTERS, *(ROOT / "book").glob("*.md")]
+    assert {f"book/{path.stem}" for path in pages} == set(listed)
+
+
+def test_our_address_is_the_same_wherever_it_is_written():
+    pages = [*CHAPTERS, *(ROOT / "book").glob("*.md"), *ROOT.glob("*.md"), ROOT / "CITATION.cff"]
+    for path in pages:
+        found = set(OUR_ADDRESS.findall(path.read_text(encoding="utf-8")))
+        assert found <= {address()}, path.name
+        if path.suffix in (".ipynb", ".cff") or path.name == "README.md":
+            assert found, f"{path.name} does not say where the book lives"
+
+
+def test_the_reference_names_everything_public():
+    reference = read("book/api.md")
+    missing = [name for name in minfluence.__all__ if not re.search(rf"\b{name}\b", reference)]
+    assert not missing
+
+
+def test_the_tools_are_pinned_exactly_and_from_no_private_host():
+    pins = [line for line in read("requirements.txt").splitlines() if not line.startswith("#")]
+    assert all(
+        re.match(r"[a-z0-9.-]+==[\w.]+( ; python_version (<|>=) \"3\.\d+\")?$", p) for p in pins
+    )
+    assert '"resolved"' not in read("package-lock.json")
+    package = json.loads(read("package.json"))
+    versions = [*package["dependencies"].values(), *package["devDependencies"].values()]
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in versions)
+
+
+# --- tools/check_links.py -----------------------------------------------------------------------
+
+
+def check_links(site):
+    tool = [sys.executable, str(ROOT / "tools" / "check_links.py"), str(site)]
+    return subprocess.run(tool, capture_output=True, text=True, timeout=60)
+
+
+def test_links_that_lead_somewhere_pass(tmp_path):
+    (tmp_path / "part").mkdir()
+    (tmp_path / "picture.png").touch()
+    (tmp_path / "index.html").write_text('<meta http-equiv="Refresh" content="0; url=part/a.html">')
+    (tmp_path / "part" / "a.html").write_text(
+        '<h1 id="here">A</h1><a href="#here">1</a><a href="a.html#here">2</a><a href="..">3</a>'
+        '<a href="https://example.org/x#y">4</a><img src="../picture.png?v=1"><img src="data:,">'
+    )
+    result = check_links(tmp_path)
+    assert (result.returncode, result.stdout) == (0, "2 pages, 0 broken links\n"), result.stdout
+
+
+@pytest.mark.parametrize(
+    ("html", "complaint"),
+    [
+        ('<a href="gone.html">', "gone.html: no such file"),
+        ('<img src="gone.png">', "gone.png: no such file"),
+        ('<script src="gone.js"></script>', "gone.js: no such file"),
+        ('<a href="#gone">', "#gone: no such anchor"),
+        ('<meta name="gone"><a href="index.html#gone">', "index.html#gone: no such anchor"),
+        ('<a href="/index.html">', "/index.html: starts with /"),
+        ('<a href="../index.html">', "../index.html: leaves the site"),
+        ('<meta http-equiv="refresh" content="0; url=gone.html">', "gone.html: no such file"),
+    ],
+)
+def test_a_planted_broken_link_is_found(tmp_path, html, complaint):
+    (tmp_path / "index.html").write_text(html)
+    result = check_links(tmp_path)
+    assert result.returncode == 1
+    assert f"index.html: {complaint}" in result.stdout
+    assert "1 pages, 1 broken links" in result.stdout
+
+
+def test_a_site_without_pages_is_refused(tmp_path):
+    result = check_links(tmp_path)
+    assert result.returncode == 2
+    assert "build the book first" in result.stderr
