@@ -1,0 +1,43 @@
+"""What the README promises: its code runs as printed, its picture is the front page's."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minfluence as mi
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+
+
+def test_the_readmes_first_example_runs(monkeypatch, capsys):
+    monkeypatch.setattr(mi.data, "mnist", mi.data.digits)  # bundled, so that this needs no network
+    exec(BLOCKS[0], {})  # noqa: S102
+    assert "Pearson" in capsys.readouterr().out
+
+
+def test_a_readers_own_network_runs_as_the_readme_shows(capsys):
+    X, y = mi.data.two_clouds(40, rng=2)
+    X_test, y_test = mi.data.two_clouds(10, rng=3)
+    names = {"mi": mi, "np": np, "X": X[:, :2], "y": y, "X_test": X_test[:, :2], "y_test": y_test}
+    exec(BLOCKS[1], names)  # noqa: S102
+    assert len([line for line in BLOCKS[1].splitlines() if line]) == 10  # "in ten lines"
+    found = mi.agreement(names["change"], names["actual"])
+    assert found.pearson > 0.9  # a network, and one example is 2.5 % of the data
+    assert str(found) in capsys.readouterr().out
+
+
+def test_the_readmes_picture_is_the_front_pages():
+    path = ROOT / "tools" / "readme_picture.py"
+    spec = importlib.util.spec_from_file_location("readme_picture", path)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    assert tool.PICTURE.read_bytes() == tool.front_picture(), "run make execute"
+
+
+@pytest.mark.parametrize("name", ["benchmarks", "ARCHITECTURE.md", "CONTRIBUTING.md", "LICENSE"])
+def test_what_the_readme_links_to_exists(name):
+    assert (ROOT / name).exists()
