@@ -1,0 +1,82 @@
+"""Pictures show the arrays that they were given, and nothing else."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from minfluence import plots
+
+X = np.array([[0.0, 1.0, 1.0], [2.0, 3.0, 1.0], [4.0, 5.0, 1.0]])
+y = np.array([-1.0, 1.0, 1.0])
+
+
+@pytest.fixture(autouse=True)
+def figure():
+    with matplotlib.rc_context():
+        plots.style()
+        yield plt.figure()
+        plt.close("all")
+
+
+def test_points_are_drawn_by_class_and_the_test_point_on_top():
+    ax = plots.points(X, y, x_test=np.array([9.0, 9.0, 1.0]))
+    circles, squares, cross = ax.collections
+    assert_allclose(circles.get_offsets(), X[:1, :2])
+    assert_allclose(squares.get_offsets(), X[1:, :2])
+    assert_allclose(cross.get_offsets(), [[9.0, 9.0]])
+    assert [t.get_text() for t in ax.legend().get_texts()] == ["y = -1", "y = +1", "test point"]
+
+
+def test_points_of_one_class_leave_the_other_empty():
+    circles, squares = plots.points(X[:1], y[:1]).collections
+    assert len(circles.get_offsets()) == 1 and len(squares.get_offsets()) == 0
+
+
+def test_the_boundary_is_where_the_score_vanishes():
+    theta = np.array([3.0, -2.0, 0.7])
+    ax = plots.boundary(theta, ls="--")
+    (line,) = ax.lines
+    slope, (x1, x2) = line.get_slope(), line.get_xy1()
+    direction = np.subtract(line.get_xy2(), (x1, x2)) if slope is None else np.array([1, slope])
+    assert_allclose(theta @ [x1, x2, 1], 0, atol=1e-12)
+    assert_allclose(theta[:2] @ direction, 0, atol=1e-12)
+    assert line.get_linestyle() == "--"
+
+
+def test_the_area_of_a_marker_grows_with_the_change_and_its_colour_tells_the_sign():
+    ax = plots.change_map(X, y, np.array([1.0, -2.0, 0.5]), x_test=X[0])
+    drawn = [c for c in ax.collections[:-1] if len(c.get_offsets())]
+    colour = {tuple(c.get_offsets()[0]): c.get_facecolor()[0, :3] for c in drawn}
+    area = {tuple(c.get_offsets()[0]): c.get_sizes()[0] for c in drawn}
+    blue, orange = (matplotlib.colors.to_rgb(c) for c in (plots.BLUE, plots.ORANGE))
+    assert_allclose(colour[0.0, 1.0], blue)
+    assert_allclose(colour[2.0, 3.0], orange)
+    assert_allclose(area[2.0, 3.0] - 12, 2 * (area[0.0, 1.0] - 12))
+
+
+def test_predictions_stand_against_the_truth():
+    ax = plots.predicted_against_actual([1.0, 2.0], [3.0, 4.0], unit="score")
+    assert_allclose(ax.collections[0].get_offsets(), [[3.0, 1.0], [4.0, 2.0]])
+    assert ax.get_xlabel() == "actual change in score"
+    assert ax.get_ylabel() == "predicted change in score"
+
+
+def test_images_fill_a_grid_in_order():
+    pictures = np.arange(3 * 16.0).reshape(3, 16)
+    axes = plots.images(pictures, ["a", "b", "c"], columns=2)
+    assert axes.shape == (2, 2)
+    assert [ax.get_title() for ax in axes.flat] == ["a", "b", "c", ""]
+    assert_allclose(axes[1, 0].images[0].get_array(), pictures[2].reshape(4, 4))
+    assert not axes[1, 1].images
+
+
+def test_an_axes_that_is_given_is_used():
+    fig, (left, right) = plt.subplots(1, 2)
+    assert plots.points(X, y, ax=left) is left
+    assert plots.boundary(np.ones(3), ax=right) is right
+    assert plots.predicted_against_actual([1, 2], [1, 2], ax=right) is right
+    assert plots.change_map(X, y, y, ax=left) is left
