@@ -31,6 +31,7 @@ book: $(BOOK_READY) $(NODE_READY) ## build the book from its executed notebooks 
 # A page that was built with a warning is not built again, and the second call succeeds: only a
 # build of all pages can be trusted.
 book-strict: $(BOOK_READY) $(NODE_READY) ## the same from nothing: what CI runs
+	rm -rf _build
 	$(BIN)/jupyter-book build . --all -W -n --keep-going
 
 # Chapters run two at a time, each with as many BLAS threads as it likes: the longest of them
