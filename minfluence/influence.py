@@ -183,7 +183,8 @@ class Influence:
                 f"gradient must have shape ({self.theta.size},) or (m, {self.theta.size}), "
                 f"got {gradient.shape}."
             )
-        return -self.objective.example_dots(self.theta, self._solved(gradient).T).T
+        scores = self.objective.example_dots(self.theta, self._solved(gradient).T)
+        return np.negative(scores, out=scores).T  # in place: it may hold all pairs
 
     def s_test(self, X_test, y_test):
         """H⁻¹ ∇L(z_test).  One test point -> (p,); m of them -> (m, p)."""

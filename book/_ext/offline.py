@@ -19,7 +19,7 @@ VENDOR = {  # in node_modules -> in the built book's _static/vendor
 
 def use_local_scripts(app, config):
     config.mathjax_path = "vendor/mathjax/tex-mml-chtml.js"
-    config.nb_ipywidgets_js = {"_static/vendor/require.js": {}, "_static/vendor/embed-amd.js": {}}
+    config.nb_ipywidgets_js = {"vendor/require.js": {}, "vendor/embed-amd.js": {}}
 
 
 def copy_local_scripts(app, error):
