@@ -43,11 +43,18 @@ if (options.screenshots) {
 
 async function pagesOf(folder) {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  return entries
+  const names = entries
     .filter((entry) => entry.isFile() && entry.name.endsWith(".html"))
     .map((entry) => path.relative(folder, path.join(entry.parentPath ?? entry.path, entry.name)))
     .filter((name) => !/^(_static|_sources|_images)\//.test(name) && name.includes(options.only))
     .sort();
+  const redirects = await Promise.all(names.map((name) => isRedirect(path.join(folder, name))));
+  return names.filter((_, k) => !redirects[k]);
+}
+
+/** The root's index.html only leads to the front page: links are checked elsewhere. */
+async function isRedirect(file) {
+  return /<meta http-equiv="refresh"/i.test((await readFile(file, "utf-8")).slice(0, 1000));
 }
 
 function serve(folder) {
