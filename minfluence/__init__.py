@@ -5,7 +5,7 @@ Trace a prediction back to its training data, after Koh & Liang (ICML 2017).
 
 from minfluence import checks, data, models
 from minfluence.fit import Fit, fit
-from minfluence.hessian import Hessian, dense
+from minfluence.hessian import Hessian, dense, spectrum
 from minfluence.influence import FarFromMinimum, Influence
 from minfluence.linear import LinearObjective
 from minfluence.objective import Objective
@@ -13,14 +13,27 @@ from minfluence.retrain import (
     Agreement,
     Refits,
     actual_change,
+    actual_perturbed_change,
     agreement,
+    refit_perturbed,
     refit_weighted,
     refit_without,
 )
-from minfluence.solvers import NotConverged, NotPositiveDefinite, Solution, cg, direct, factorize
+from minfluence.solvers import (
+    Diverged,
+    NotConverged,
+    NotPositiveDefinite,
+    Solution,
+    cg,
+    direct,
+    factorize,
+    lissa,
+    safe_scale,
+)
 
 __all__ = [
     "Agreement",
+    "Diverged",
     "FarFromMinimum",
     "Fit",
     "Hessian",
@@ -32,6 +45,7 @@ __all__ = [
     "Refits",
     "Solution",
     "actual_change",
+    "actual_perturbed_change",
     "agreement",
     "cg",
     "checks",
@@ -40,8 +54,12 @@ __all__ = [
     "direct",
     "factorize",
     "fit",
+    "lissa",
     "models",
+    "refit_perturbed",
     "refit_weighted",
     "refit_without",
+    "safe_scale",
+    "spectrum",
 ]
 __version__ = "0.1.0"

@@ -1,6 +1,7 @@
 """The Hessian as something you multiply by."""
 
 import numpy as np
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from minfluence.training_set import check_strength
 
@@ -31,6 +32,15 @@ class Hessian:
         """(H + damping * I) V, for one vector (p,) or a block of columns (p, k)."""
         return self._hvp(V) + self.damping * V
 
+    @property
+    def n(self):
+        """Number of training examples that `sample` chooses from."""
+        return self.objective.n
+
+    def sample(self, indices):
+        """Unbiased estimate of this matrix from some examples.  (b,) -> Hessian."""
+        return Hessian(self.objective.subset(indices), self.theta, self.damping)
+
     def __array__(self, dtype=None, copy=None):
         """The matrix itself, for ``np.asarray(H)``."""
         H = self.objective.hessian(self.theta)
@@ -41,3 +51,56 @@ class Hessian:
 def dense(A):
     """Write any operator out as a matrix.  Something with ``A @ V`` -> (p, p)."""
     return np.asarray(A) if hasattr(A, "__array__") else A @ np.eye(A.shape[0])
+
+
+def spectrum(A, k=1, *, rtol=1e-3, max_steps=2_000):
+    """Find the k smallest and the k largest eigenvalues, touching `A` only through ``A @ v``.
+
+    A negative eigenvalue says that theta is no minimum; damping must exceed its size before the
+    inverse means anything (KL 4.2).
+
+    Parameters
+    ----------
+    A : object with ``A @ v`` and ``shape``
+        Symmetric, such as a `Hessian`.
+    k : int
+    rtol : float
+        Accuracy, in units of the largest eigenvalue's size.
+    max_steps : int
+        Restarts of the Lanczos process at most.
+
+    Returns
+    -------
+    smallest, largest : arrays, shape (k,)
+        Each in ascending order.
+
+    Raises
+    ------
+    ValueError
+        If `k` is out of range, or the eigenvalues did not settle within `max_steps`.
+
+    References
+    ----------
+    Lanczos (1950), as in ARPACK through `scipy.sparse.linalg.eigsh`.
+    """
+    p = A.shape[0]
+    if not 1 <= k <= p:
+        raise ValueError(f"k must lie in 1 .. {p}, got {k}.")
+    if p <= max(64, 4 * k):  # too small to iterate
+        values = np.linalg.eigvalsh(dense(A))
+        return values[:k], values[-k:]
+    operator = LinearOperator(A.shape, matvec=lambda v: A @ v.ravel(), dtype=float)
+    options = {"return_eigenvectors": False, "maxiter": max_steps, "ncv": min(p, 4 * k + 40)}
+    options["v0"] = np.random.default_rng(0).standard_normal(p)  # the same in every run
+    try:
+        largest = np.sort(eigsh(operator, k, which="LA", tol=rtol, **options))
+        # ARPACK measures errors against the eigenvalue itself: move those near 0 away from it
+        shift = max(abs(largest[-1]), np.finfo(float).tiny)
+        moved = operator - shift * LinearOperator(A.shape, matvec=lambda v: v, dtype=float)
+        smallest = np.sort(eigsh(moved, k, which="SA", tol=rtol, **options)) + shift
+    except ArpackNoConvergence:
+        raise ValueError(
+            f"The eigenvalues did not settle to rtol={rtol:g} in {max_steps} restarts: "
+            "allow more max_steps, or ask for a larger rtol."
+        ) from None
+    return smallest, largest

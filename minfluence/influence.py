@@ -12,8 +12,8 @@ from functools import partial
 import numpy as np
 
 from minfluence.hessian import Hessian
-from minfluence.solvers import Solution, cg, direct, factorize
-from minfluence.training_set import check_theta
+from minfluence.solvers import Solution, cg, direct, factorize, lissa
+from minfluence.training_set import check_replacements, check_theta
 
 DIRECT_LIMIT = 2_000  # parameters up to which one factorisation beats many products
 SCRATCH_BYTES = 2**28  # working memory for blocks of test points or of example gradients
@@ -38,6 +38,16 @@ def up_loss(example_grads, s_test):
     (n, p), (p,) -> (n,); with several test points (m, p) -> (m, n).
     """
     return -(s_test @ example_grads.T)
+
+
+def pert_params(H, moved_grads, example_grads, solve=direct):
+    """KL (3), R (3): I_pert,params(z) = -H⁻¹ (∇L(z_δ) - ∇L(z)).  (p,) or (k, p) -> the same."""
+    return up_params(H, moved_grads - example_grads, solve)
+
+
+def pert_loss(objective, theta, s_test, indices):
+    """KL (5): I_pert,loss(z, z_test)ᵀ = -s_testᵀ ∇_x ∇_θ L(z).  (p,), (k,) -> (k, *x.shape)."""
+    return -objective.input_grads(theta, s_test, indices)
 
 
 def self_influence(example_grads, solved_grads):
@@ -95,12 +105,20 @@ class Report:
         """The most steps that any right-hand side took."""
         return max((int(np.max(s.steps)) for s in self.solves), default=0)
 
+    @property
+    def spread(self):
+        """The largest relative standard error of a stochastic solve; None without one."""
+        return max(
+            (float(np.max(s.spread)) for s in self.solves if s.spread is not None), default=None
+        )
+
     def __str__(self):
+        spread = "" if self.spread is None else f"spread {self.spread:.1e}, "
         return (
             f"solver {self.solver}, damping {self.damping:g}; gradient norm {self.grad_norm:.1e} "
             f"(one example's push: {self.example_push:.1e}); {len(self.solves)} block solves, "
             f"at most {self.steps} steps, residual {self.residual:.1e}, "
-            f"{'all converged' if self.converged else 'NOT all converged'}"
+            f"{spread}{'all converged' if self.converged else 'NOT all converged'}"
         )
 
 
@@ -112,7 +130,7 @@ class Influence:
     objective : an objective
     theta : array, shape (p,)
         A minimiser of the objective's risk, from `minfluence.fit` or a fit of your own.
-    solver : {"auto", "direct", "cg"} or callable ``(A, B) -> Solution``
+    solver : {"auto", "direct", "cg", "lissa"} or callable ``(A, B) -> Solution``
         "auto" is "direct" up to 2,000 parameters, else "cg". Options by `functools.partial`:
         ``partial(minfluence.cg, rtol=1e-6)``.
     damping : float
@@ -130,7 +148,7 @@ class Influence:
 
     References
     ----------
-    Koh & Liang (2017), KL (1), (2).
+    Koh & Liang (2017), KL (1), (2), (3), (5).
     """
 
     def __init__(self, objective, theta, *, solver="auto", damping=0.0):
@@ -139,10 +157,10 @@ class Influence:
         self.H = Hessian(objective, self.theta, damping)
         if solver == "auto":
             solver = "direct" if self.theta.size <= DIRECT_LIMIT else "cg"
-        named = {"direct": direct, "cg": cg}
+        named = {"direct": direct, "cg": cg, "lissa": lissa}
         if not (callable(solver) or isinstance(solver, str) and solver in named):
             raise ValueError(
-                f'solver must be "auto", "direct", "cg" or a callable (A, B) -> Solution, '
+                f'solver must be "auto", "direct", "cg", "lissa" or a callable (A, B) -> Solution, '
                 f"got {solver!r}."
             )
         self._solver = named[solver] if isinstance(solver, str) else solver
@@ -217,6 +235,58 @@ class Influence:
         """
         to_change = partial(predicted_change, weights=self.objective.weights)
         return self._rows(X_test, y_test, batch_size, to_change)
+
+    def pert_loss(self, x_test, y_test, indices=None):
+        """I_pert,loss(z_i, z_test), KL (5): what moving the *input* of an example does.
+
+        Parameters
+        ----------
+        x_test : array, shape (...)
+        y_test : scalar
+        indices : sequence of int, optional
+            Training examples; all by default.
+
+        Returns
+        -------
+        array, shape (len(indices), ...), shaped like the inputs
+            Change of the test loss per unit of weight and per unit of each input. Moving x_i by a
+            small delta changes the test loss by ``weights[i] * (pert_loss[i] * delta).sum()``, with
+            weights of 1/n.
+        """
+        solved = self.s_test(x_test, y_test)
+        if solved.ndim != 1:
+            raise ValueError(
+                f"pert_loss expects one test point, got {len(solved)}: pass X_test[0], y_test[0]."
+            )
+        indices = np.arange(self.objective.n) if indices is None else indices
+        return pert_loss(self.objective, self.theta, solved, indices)
+
+    def predicted_perturbed_change(self, indices, X_new, y_new, X_test, y_test):
+        """Predicted test loss if each example is *replaced* by a changed one, minus now, KL (3).
+
+        The gradients before and after are taken exactly, so the change of an example need not be
+        small: a flipped label or a missing word will do. Only its effect on theta is linearised.
+
+        Parameters
+        ----------
+        indices : sequence of k ints
+            Training examples; one may be named several times, for several changes of it.
+        X_new : array, shape (k, ...)
+        y_new : array, shape (k,)
+            What replaces each of them.
+        X_test : array, shape (m, ...), or one test point (...)
+        y_test : array, shape (m,), or scalar
+
+        Returns
+        -------
+        array, shape (m, k), or (k,) for one test point
+            Compare with `minfluence.actual_perturbed_change`.
+        """
+        o = self.objective
+        indices = check_replacements(o, indices, X_new)
+        before = o.test_grads(self.theta, o.X[indices], o.y[indices])  # the penalty cancels
+        moved = o.test_grads(self.theta, X_new, y_new)
+        return o.weights[indices] * up_loss(moved - before, self.s_test(X_test, y_test))
 
     def top(self, x_test, y_test, k=5):
         """Find the `k` most helpful and the `k` most harmful examples for one test point.

@@ -1,10 +1,13 @@
 """Per-example losses: a model is one function ``losses(theta, X, y) -> (n,)``.
 
-The losses here see theta only through the scores ``S = X @ Theta``, where `Theta` is theta laid
+Most losses here see theta only through the scores ``S = X @ Theta``, where `Theta` is theta laid
 out as a (d, c) matrix: one column per score.  Each therefore also knows its first and second
 derivative with respect to the scores, which is all that `LinearObjective` needs.
 
 Scores come as (n, c), or as (n, c, k) when k parameter vectors are evaluated side by side.
+
+Two things go beyond straight lines: `rbf_features`, in which a linear model is a kernel machine,
+and `conv_net`, the small network of the paper's section 4.2.
 """
 
 from collections.abc import Callable
@@ -12,6 +15,8 @@ from dataclasses import dataclass
 
 import autograd.numpy as np
 import numpy as onp  # the original NumPy, for what is never differentiated
+from autograd.extend import defvjp, primitive
+from scipy.spatial.distance import cdist
 
 
 @dataclass(frozen=True)
@@ -99,17 +104,84 @@ def _logistic_curvature(S, y, T):
     return p * (1.0 - p) * T
 
 
-def _plus_minus_one(y, training):
-    if not onp.isin(y, (-1, 1)).all():
-        raise ValueError(
-            f"The logistic loss expects labels -1 and +1, got {_some(y)}: "
-            "map 0/1 labels with y = 2 * y - 1."
-        )
+def _plus_minus_one(name):
+    def check_labels(y, training):
+        if not onp.isin(y, (-1, 1)).all():
+            raise ValueError(
+                f"The {name} loss expects labels -1 and +1, got {_some(y)}: "
+                "map 0/1 labels with y = 2 * y - 1."
+            )
+
+    return check_labels
 
 
 logistic = LinearLoss(
-    "logistic", 1, _logistic_value, _logistic_slope, _logistic_curvature, _plus_minus_one
+    "logistic",
+    1,
+    _logistic_value,
+    _logistic_slope,
+    _logistic_curvature,
+    _plus_minus_one("logistic"),
 )
+
+
+# Hinge loss: max(0, 1 - y s), and its smooth version ---------------------------------------------
+
+
+def _hinge_value(S, y):
+    return np.maximum(0.0, 1.0 - _column(y, S) * S)[:, 0]
+
+
+def _hinge_slope(S, y):
+    y = _column(y, S)
+    return onp.where(y * S < 1.0, -y, onp.zeros_like(S))
+
+
+def _hinge_curvature(S, y, T):
+    return onp.zeros((len(S), *T.shape[1:]), dtype=T.dtype)
+
+
+hinge = LinearLoss(
+    "hinge", 1, _hinge_value, _hinge_slope, _hinge_curvature, _plus_minus_one("hinge")
+)
+
+
+def smooth_hinge(temperature):
+    """KL 4.3: SmoothHinge(s, t) = t log(1 + exp((1 - s) / t)) of the margin s = y x . theta.
+
+    It approaches the hinge as t falls to 0, and unlike the hinge has a second derivative, which
+    is large within a few t of the kink at s = 1 and vanishes elsewhere.
+
+    Parameters
+    ----------
+    temperature : float
+        t, greater than 0; ``hinge`` is the limit t = 0.
+
+    Returns
+    -------
+    LinearLoss
+
+    References
+    ----------
+    Koh & Liang (2017), section 4.3.
+    """
+    t = temperature
+    if not (onp.isfinite(t) and t > 0):
+        raise ValueError(f"temperature must be greater than 0, got {t!r}: use hinge for t = 0.")
+
+    def value(S, y):
+        return t * np.logaddexp(0.0, (1.0 - _column(y, S) * S) / t)[:, 0]
+
+    def slope(S, y):
+        y = _column(y, S)
+        return -y * _sigmoid((1.0 - y * S) / t)
+
+    def curvature(S, y, T):
+        p = _sigmoid((1.0 - _column(y, S) * S) / t)[:, :, None]
+        return p * (1.0 - p) / t * T
+
+    name = f"smooth hinge (t = {t:g})"
+    return LinearLoss(name, 1, value, slope, curvature, _plus_minus_one("smooth hinge"))
 
 
 # Softmax loss: log(sum_c exp(s_c)) - s_y -------------------------------------------------------
@@ -173,6 +245,191 @@ def softmax(n_classes):
     return LinearLoss(
         "softmax", n_classes, _softmax_value, _softmax_slope, _softmax_curvature, check_labels
     )
+
+
+# Kernel machines: linear in the right features ---------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RBFFeatures:
+    """Features in which a linear model is an RBF kernel machine; call it as ``features(X)``.
+
+    Attributes
+    ----------
+    centers : array, shape (k, d)
+    gamma : float
+    whitening : array, shape (k, r)
+        ``V diag(s)^-1/2`` of the kernel matrix ``K = V diag(s) Vᵀ`` of the centers.
+    """
+
+    centers: onp.ndarray
+    gamma: float
+    whitening: onp.ndarray
+
+    def __call__(self, X):
+        """Features of each example.  (n, d) -> (n, r)."""
+        return _rbf_kernel(onp.asarray(X), self.centers, self.gamma) @ self.whitening
+
+
+def rbf_features(centers, gamma, rtol=1e-10):
+    """Learn features whose inner product is ``exp(-gamma ||x - x'||^2)`` on the centers.
+
+    A linear model with penalty ``l2/2 * theta @ theta`` on these features *is* the kernel machine
+    on the centers: theta @ theta is the squared norm of its function. With all training inputs as
+    centers nothing is approximated; with a part of them it is Nystroem's approximation.
+
+    Parameters
+    ----------
+    centers : array, shape (k, d)
+        Usually the training inputs.
+    gamma : float
+        Inverse squared width, greater than 0.
+    rtol : float
+        Directions of the kernel matrix with a smaller share of its largest eigenvalue are dropped:
+        two equal centers have no more to say than one.
+
+    Returns
+    -------
+    RBFFeatures
+    """
+    centers = onp.asarray(centers, dtype=float)
+    if centers.ndim != 2 or not onp.isfinite(centers).all():
+        raise ValueError(f"centers must be finite, shape (k, d), got shape {centers.shape}.")
+    if not (onp.isfinite(gamma) and gamma > 0):
+        raise ValueError(f"gamma must be greater than 0, got {gamma!r}.")
+    eigenvalues, vectors = onp.linalg.eigh(_rbf_kernel(centers, centers, gamma))
+    kept = eigenvalues > rtol * eigenvalues[-1]
+    return RBFFeatures(centers, gamma, vectors[:, kept] / onp.sqrt(eigenvalues[kept]))
+
+
+def _rbf_kernel(X, Z, gamma):
+    """exp(-gamma ||x - z||^2) of every pair.  (n, d), (k, d) -> (n, k)."""
+    return onp.exp(-gamma * cdist(X, Z, "sqeuclidean"))
+
+
+# A small convolutional network ------------------------------------------------------------------
+
+# Size, stride of each convolution of the paper's network; all have tanh units, none is padded.
+CONVOLUTIONS = ((3, 1), (3, 2), (3, 1), (3, 2), (3, 1), (1, 1))
+
+
+@dataclass(frozen=True)
+class ConvNet:
+    """Per-example loss of a convolutional network, ``losses(theta, X, y) -> (n,)``.
+
+    Attributes
+    ----------
+    side : int
+        Images have side x side pixels and come as rows of ``X``, shape (n, side * side).
+    shapes : tuple of tuples
+        Shape of the weights and of the biases of each layer, in their order in theta.
+    """
+
+    side: int
+    shapes: tuple
+
+    def __call__(self, theta, X, y):
+        """Softmax loss of every image.  (p,), (n, side * side), (n,) -> (n,)."""
+        return _softmax_value(self.scores(theta, X), y)
+
+    def scores(self, theta, X):
+        """Scores of every class.  (p,), (n, side * side) -> (n, n_classes)."""
+        *layers, (W_top, b_top) = self._layers(theta)
+        A = X.reshape(-1, self.side, self.side, 1)
+        for (W, b), (size, stride) in zip(layers, CONVOLUTIONS, strict=True):
+            A = np.tanh(np.dot(_patches(A, size, stride), W) + b)
+        return np.dot(np.mean(A, axis=(1, 2)), W_top) + b_top
+
+    def n_parameters(self, n_features):
+        """Length of theta; images of another size are refused."""
+        if n_features != self.side**2:
+            raise ValueError(
+                f"This network expects images of {self.side} x {self.side} = {self.side**2} "
+                f"pixels, got {n_features}: conv_net(side=...)."
+            )
+        return sum(int(onp.prod(shape)) for shape in self.shapes)
+
+    def start(self, rng):
+        """Random parameters to start training from: variance 1 / inputs, biases 0.  -> (p,)."""
+        weights = self.shapes[::2]
+        parts = [rng.standard_normal(shape) / onp.sqrt(shape[0]) for shape in weights]
+        zeros = [onp.zeros(shape) for shape in self.shapes[1::2]]
+        return onp.concatenate([a.ravel() for pair in zip(parts, zeros, strict=True) for a in pair])
+
+    def _layers(self, theta):
+        """Theta cut into (weights, biases) of every layer."""
+        arrays, start = [], 0
+        for shape in self.shapes:
+            size = int(onp.prod(shape))
+            arrays.append(theta[start : start + size].reshape(shape))
+            start += size
+        return list(zip(arrays[::2], arrays[1::2], strict=True))
+
+
+def conv_net(side=28, filters=8, n_classes=10):
+    """Build the network of KL 4.2: three stages of `filters` 3 x 3 tanh filters, and a softmax.
+
+    Each of the first two stages is a convolution and one of stride 2; the third is a convolution
+    and one of size 1 with `n_classes` filters, whose outputs are averaged over the image. With the
+    defaults p = 2,616, as in the paper's code.
+
+    Parameters
+    ----------
+    side : int
+        Images of side x side pixels, at least 21.
+    filters : int
+    n_classes : int
+
+    Returns
+    -------
+    ConvNet
+        Use it as the loss of an `Objective`; `ConvNet.start` gives a theta to fit from.
+
+    References
+    ----------
+    Koh & Liang (2017), section 4.2, and the network of their published code.
+    """
+    if side < 21:
+        raise ValueError(f"side must be at least 21 for five unpadded convolutions, got {side}.")
+    widths = [1, *[filters] * 5, n_classes]
+    shapes = []
+    for (size, _), c_in, c_out in zip(CONVOLUTIONS, widths[:-1], widths[1:], strict=True):
+        shapes += [(size * size * c_in, c_out), (c_out,)]
+    return ConvNet(side, (*shapes, (n_classes, n_classes), (n_classes,)))
+
+
+@primitive
+def _patches(A, size, stride):
+    """Every size x size patch, flattened.  (n, h, w, c) -> (n, h', w', size * size * c)."""
+    windows = onp.lib.stride_tricks.sliding_window_view(A, (size, size), axis=(1, 2))
+    windows = windows[:, ::stride, ::stride].transpose(0, 1, 2, 4, 5, 3)
+    return windows.reshape(*windows.shape[:3], -1)
+
+
+@primitive
+def _unpatched(P, shape, size, stride):
+    """Add patches back where they came from: the transpose of `_patches`."""
+    A = onp.zeros(shape)
+    n, h, w, _ = P.shape
+    P = P.reshape(n, h, w, size, size, -1)
+    for i in range(size):
+        for j in range(size):
+            rows, columns = slice(i, i + stride * h, stride), slice(j, j + stride * w, stride)
+            A[:, rows, columns] += P[:, :, :, i, j]
+    return A
+
+
+# Both maps are linear and each is the other's transpose, so derivatives of any order follow.
+defvjp(
+    _patches,
+    lambda ans, A, size, stride: lambda G: _unpatched(G, A.shape, size, stride),
+    argnums=[0],
+)
+defvjp(
+    _unpatched,
+    lambda ans, P, shape, size, stride: lambda G: _patches(G, size, stride),
+    argnums=[0],
+)
 
 
 def _some(y, at_most=5):

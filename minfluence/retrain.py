@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 from minfluence.fit import default_gtol, fit
 from minfluence.hessian import Hessian
 from minfluence.solvers import NotConverged, cg, factorize
-from minfluence.training_set import check_theta
+from minfluence.training_set import check_replacements, check_theta
 
 FACTOR_LIMIT = 10_000  # parameters up to which the Hessian is factorised: 0.8 GB
 SCRATCH_BYTES = 2**28  # working memory for the refits that advance together
@@ -111,6 +111,39 @@ def refit_weighted(objective, theta_hat, weights, *, gtol=None, progress=True):
     )
 
 
+def refit_perturbed(objective, theta_hat, indices, X_new, y_new, *, gtol=None, progress=True):
+    """Replace each example in turn by a changed one, and fit again.
+
+    This too is a change of weights: the changed examples join with weight zero, and in each refit
+    one of them takes over the weight of the example that it replaces.
+
+    Parameters
+    ----------
+    objective, theta_hat, gtol, progress
+        As in `refit_without`.
+    indices : sequence of k ints
+        Which example is replaced; one may be named several times, for several changes of it.
+    X_new : array, shape (k, ...)
+    y_new : array, shape (k,)
+        What replaces it.
+
+    Returns
+    -------
+    Refits
+    """
+    indices = check_replacements(objective, indices, X_new)
+    both, n = objective.extended(X_new, y_new), objective.n
+
+    def weights(part):
+        old, new = indices[part], n + np.arange(len(indices))[part]
+        W = np.repeat(both.weights[:, None], len(old), axis=1)
+        columns = np.arange(len(old))
+        W[new, columns], W[old, columns] = objective.weights[old], 0.0
+        return W
+
+    return _refit(both, theta_hat, weights, len(indices), gtol, progress)
+
+
 def _refit(objective, theta_hat, weights, k, gtol, progress):
     """Take k refits, as many at a time as fit in memory; ``weights(part)`` makes their columns."""
     theta_hat = check_theta(theta_hat, objective.p)
@@ -185,8 +218,36 @@ def actual_change(objective, theta_hat, groups, X_test, y_test, *, gtol=None, pr
     array, shape (m, k)
         Test loss after the refit minus before: positive means that the examples were helpful.
     """
-    before = objective.test_losses(theta_hat, X_test, y_test)
     refits = refit_without(objective, theta_hat, groups, gtol=gtol, progress=progress)
+    return _changes(objective, theta_hat, refits, X_test, y_test)
+
+
+def actual_perturbed_change(
+    objective, theta_hat, indices, X_new, y_new, X_test, y_test, *, gtol=None, progress=True
+):
+    """Retrained minus original: the change in test loss when examples are replaced, one at a time.
+
+    Parameters
+    ----------
+    objective, theta_hat, indices, X_new, y_new, gtol, progress
+        As in `refit_perturbed`.
+    X_test : array, shape (m, ...)
+    y_test : array, shape (m,)
+
+    Returns
+    -------
+    array, shape (m, k)
+        Compare with `minfluence.Influence.predicted_perturbed_change`.
+    """
+    refits = refit_perturbed(
+        objective, theta_hat, indices, X_new, y_new, gtol=gtol, progress=progress
+    )
+    return _changes(objective, theta_hat, refits, X_test, y_test)
+
+
+def _changes(objective, theta_hat, refits, X_test, y_test):
+    """Test losses after each refit minus before.  -> (m, k)."""
+    before = objective.test_losses(theta_hat, X_test, y_test)
     after = [objective.test_losses(theta, X_test, y_test) for theta in refits.thetas]
     return np.stack(after, axis=1) - before[:, None]
 

@@ -1,4 +1,4 @@
-"""Solve ``A x = b``: exactly, or touching `A` only through ``A @ v``.
+"""Solve ``A x = b``: exactly, by products ``A @ v``, or by products with random samples of `A`.
 
 `b` may be one vector (p,) or a block of right-hand sides (p, k).
 """
@@ -6,6 +6,7 @@
 import warnings
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigvalsh, get_blas_funcs
@@ -15,6 +16,10 @@ from minfluence.hessian import dense
 
 class NotPositiveDefinite(ValueError):
     """The matrix has a non-positive eigenvalue, so ``A x = b`` is no minimisation."""
+
+
+class Diverged(ValueError):
+    """The recursion of `lissa` grew instead of settling: its scale is too small."""
 
 
 class NotConverged(UserWarning):
@@ -33,12 +38,16 @@ class Solution:
         Products with `A` that the solution of each right-hand side took.
     residual : float, or array, shape (k,)
         ``||b - A x|| / ||b||``, computed from the final `x`; NaN never, 0 for ``b = 0``.
+    spread : float, or array, shape (k,), optional
+        Error bar of a stochastic solver: the standard error of `x` over its repeats, relative to
+        ``||x||``. None for the others, and for a single repeat, which cannot know it.
     """
 
     x: np.ndarray
     converged: np.ndarray
     steps: np.ndarray
     residual: np.ndarray
+    spread: np.ndarray | None = None
 
 
 def factorize(A):
@@ -144,9 +153,7 @@ def cg(A, b, *, rtol=None, max_steps=None, preconditioner=None):
     ----------
     Koh & Liang (2017), section 3, "Conjugate gradients"; Hestenes & Stiefel (1952).
     """
-    B = _floating(b).reshape(len(b), -1)
-    if not np.isfinite(B).all():
-        raise ValueError("The right-hand side b holds NaN or infinity.")
+    B = _right_hand_sides(b)
     if rtol is None:
         rtol = 1e-8 if B.dtype == np.float64 else 1e-5
     max_steps = 10 * len(B) if max_steps is None else max_steps
@@ -188,9 +195,170 @@ def cg(A, b, *, rtol=None, max_steps=None, preconditioner=None):
             NotConverged,
             stacklevel=2,
         )
-    if np.ndim(b) == 1:
-        return Solution(X[:, 0], converged[0], steps[0], residual[0])
-    return Solution(X, converged, steps, residual)
+    solution = Solution(X, converged, steps, residual)
+    return solution if np.ndim(b) == 2 else _first_column(solution)
+
+
+def lissa(A, b, *, scale=None, depth=5_000, repeats=10, batch_size=1, rtol=0.5, rng=None):
+    """Solve ``A x = b`` by stochastic estimation, touching only random samples of `A`.
+
+    The Neumann series ``1/a = 1 + (1 - a) + (1 - a)^2 + ...`` as a recursion, in which each step
+    sees a few training examples and one whole `A` is never needed:
+
+        x  <-  b + (I - A_sample / scale) x,    A⁻¹ b  ≈  x / scale.
+
+    Parameters
+    ----------
+    A : object with ``A @ v``, ``sample(indices)`` and ``n``, such as a `Hessian`
+        Symmetric positive definite; ``sample`` gives an unbiased estimate of it from some of the
+        `n` examples. A matrix, which cannot be sampled, is used whole: the plain Neumann series.
+    b : array, shape (p,) or (p, k)
+    scale : float, optional
+        No smaller than the largest eigenvalue of a sample; found by `safe_scale` when not given.
+    depth : int
+        Steps of the recursion: bias shrinks like ``(1 - smallest eigenvalue / scale)^depth``.
+    repeats : int
+        Independent runs whose mean is returned: variance shrinks like 1 / repeats.
+    batch_size : int
+        Examples in each sample.
+    rtol : float
+        Relative residual up to which the estimate counts as converged; a rough one, as samples
+        are noisy.
+    rng : numpy.random.Generator, optional
+        Draws the samples; a fixed seed by default.
+
+    Returns
+    -------
+    Solution
+        `steps` counts products with a sample; `residual` takes one product with the whole `A`;
+        `spread` is the error bar, which sees the noise of the samples but not the bias of a
+        recursion that has not settled.
+
+    Warns
+    -----
+    NotConverged
+        Once, when some right-hand side is not converged.
+
+    Raises
+    ------
+    Diverged
+        When the recursion grows beyond what any convergent one could; names a scale that works.
+
+    References
+    ----------
+    Koh & Liang (2017), section 3, "Stochastic estimation"; Agarwal, Bullins & Hazan (2017).
+    """
+    B = _right_hand_sides(b)
+    _check_counts(A, batch_size, depth=depth, repeats=repeats)
+    rng = np.random.default_rng(0) if rng is None else rng
+    if scale is None:
+        scale = safe_scale(A, batch_size, rng)
+    elif not scale > 0:
+        raise ValueError(f"scale must be greater than 0, got {scale!r}: leave it out to find one.")
+    runs = [_neumann(A, B, scale, depth, batch_size, rng) / scale for _ in range(repeats)]
+    X, spread = np.mean(runs, axis=0), _relative_spread(np.stack(runs))  # runs: (repeats, p, k)
+    residual = _relative_residual(B, A @ X)
+    steps = np.full(B.shape[1], depth * repeats)
+    solution = Solution(X, residual <= rtol, steps, residual, spread)
+    if not solution.converged.all():
+        warnings.warn(
+            f"lissa has a relative residual of {residual.max():.1e} (asked: {rtol:.0e}) after "
+            f"{repeats} repeats of depth {depth} with scale {scale:.3g}: allow more depth "
+            "(bias), more repeats or a larger batch_size (noise), or use cg.",
+            NotConverged,
+            stacklevel=2,
+        )
+    return solution if np.ndim(b) == 2 else _first_column(solution)
+
+
+def safe_scale(A, batch_size=1, rng=None, draws=100):
+    """Find a scale for which `lissa` settles: the largest curvature of any sample it meets.
+
+    A single example can be far more curved than the mean of all, so the largest eigenvalue of `A`
+    itself is not enough. Power iterations find it on `draws` samples and on the whole `A`.
+
+    Parameters
+    ----------
+    A : object with ``A @ v``, and ``sample(indices)`` and ``n`` if it can be sampled
+    batch_size : int
+    rng : numpy.random.Generator, optional
+    draws : int
+
+    Returns
+    -------
+    float
+    """
+    rng = np.random.default_rng(0) if rng is None else rng
+    samples = [A, *(_sample(A, batch_size, rng) for _ in range(draws if _can_sample(A) else 0))]
+    return 1.05 * max(_largest_eigenvalue(sample, A.shape[0], rng) for sample in samples)
+
+
+def _largest_eigenvalue(A, p, rng, steps=20):
+    """Power iteration.  A with ``A @ v`` -> float, from below."""
+    v = rng.standard_normal(p)
+    size = 0.0
+    for _ in range(steps):
+        v = A @ (v / np.linalg.norm(v))
+        size = float(np.linalg.norm(v))
+        if size == 0.0:
+            break
+    return size
+
+
+def _can_sample(A):
+    return hasattr(A, "sample")
+
+
+def _sample(A, batch_size, rng):
+    """`A` seen through a few random examples, or `A` itself where that is all there is."""
+    return A.sample(rng.choice(A.n, batch_size, replace=False)) if _can_sample(A) else A
+
+
+def _neumann(A, B, scale, depth, batch_size, rng):
+    """One run of the recursion: x = b + (I - A_sample / scale) x, `depth` times.  -> (p, k)."""
+    X, size_b = B, np.linalg.norm(B)
+    for step in range(depth):
+        X = B + X - (_sample(A, batch_size, rng) @ X) / scale
+        # each step adds b, so while all factors shrink, x is at most (step + 2) b long
+        if not np.linalg.norm(X) <= 10 * (step + 2) * size_b:
+            raise Diverged(
+                f"lissa diverged at step {step} with scale={scale:.3g}: some samples are more "
+                f"curved than that. Use scale={safe_scale(A, batch_size):.3g}, or leave scale out."
+            )
+    return X
+
+
+def _relative_spread(runs):
+    """Standard error of the mean of repeats, relative to the mean.  (r, p, k) -> (k,) or None."""
+    if len(runs) == 1:
+        return None
+    error = np.linalg.norm(runs.std(axis=0, ddof=1), axis=0) / np.sqrt(len(runs))
+    size = np.linalg.norm(runs.mean(axis=0), axis=0)
+    return error / np.where(size > 0, size, 1.0)
+
+
+def _check_counts(A, batch_size, **counts):
+    for name, value in {"batch_size": batch_size, **counts}.items():
+        if not (isinstance(value, Integral) and value >= 1):
+            raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
+    if _can_sample(A) and batch_size > A.n:
+        raise ValueError(f"batch_size must lie in 1 .. {A.n}, got {batch_size}.")
+
+
+def _right_hand_sides(b):
+    """One right-hand side (p,) or a block (p, k), always as a finite block (p, k)."""
+    B = _floating(b).reshape(len(b), -1)
+    if not np.isfinite(B).all():
+        raise ValueError("The right-hand side b holds NaN or infinity.")
+    return B
+
+
+def _first_column(solution):
+    """The solution for a single right-hand side, out of a block of one."""
+    spread = None if solution.spread is None else solution.spread[0]
+    return Solution(
+        solution.x[:, 0], solution.converged[0], solution.steps[0], solution.residual[0], spread
+    )
 
 
 def _floating(A):

@@ -74,6 +74,15 @@ class TrainingSet:
         X[i], y[i] = X_new, y_new
         return self._changed(X=X, y=y)
 
+    def extended(self, X_new, y_new):
+        """The same risk, with new examples that wait at the end with weight zero."""
+        X_new, y_new = self.check_test(X_new, y_new)
+        return self._changed(
+            X=np.concatenate([self.X, X_new]),
+            y=np.concatenate([self.y, y_new]),
+            weights=np.concatenate([self.weights, np.zeros(len(X_new), self.X.dtype)]),
+        )
+
     def subset(self, indices):
         """Only these examples, each with the weight that keeps the risk a mean."""
         indices = self._indices(indices)
@@ -139,6 +148,18 @@ def check_examples(X, y, dtype=np.float64, like=None):
         if not np.isfinite(values).all():
             raise ValueError(f"{name} holds NaN or infinity: drop or fill those entries first.")
     return X.astype(dtype, copy=False), y.astype(dtype) if y.dtype.kind == "f" else y
+
+
+def check_replacements(objective, indices, X_new):
+    """Positions of the examples to be replaced, one for each new input, or one clear sentence."""
+    indices = np.asarray(indices)
+    if indices.shape != (len(X_new),) or indices.dtype.kind not in "iu" or not indices.size:
+        raise ValueError(
+            "Expected one index for each changed example, a list of whole numbers of length "
+            f"{len(X_new)}, got {indices!r}."
+        )
+    objective._indices(np.unique(indices))
+    return indices
 
 
 def check_strength(name, value):

@@ -9,7 +9,12 @@ import pytest
 
 from minfluence import LinearObjective, Objective, fit, models
 
-LOSSES = {"squared": models.squared, "logistic": models.logistic, "softmax": models.softmax(3)}
+LOSSES = {
+    "squared": models.squared,
+    "logistic": models.logistic,
+    "smooth_hinge": models.smooth_hinge(0.5),
+    "softmax": models.softmax(3),
+}
 CLASSES = {"Objective": Objective, "LinearObjective": LinearObjective}
 
 
@@ -40,7 +45,7 @@ def make_examples(name, n=40, d=4, seed=0):
     X = rng.standard_normal((n, d))
     if name == "squared":
         return X, X @ rng.standard_normal(d) + 0.5 * rng.standard_normal(n)
-    if name == "logistic":
+    if name != "softmax":
         return X, np.where(X @ rng.standard_normal(d) + rng.logistic(size=n) > 0, 1, -1)
     y = np.argmax(X @ rng.standard_normal((d, 3)) + rng.gumbel(size=(n, 3)), axis=1)
     y[:3] = range(3)  # every class occurs
@@ -48,7 +53,7 @@ def make_examples(name, n=40, d=4, seed=0):
 
 
 def make_objective(kind, name, *, n=40, d=4, l2=0.05, seed=0, **options):
-    """Build one of the six objectives, on examples of its own."""
+    """Build one of the eight objectives, on examples of its own."""
     return CLASSES[kind](LOSSES[name], *make_examples(name, n, d, seed), l2=l2, **options)
 
 

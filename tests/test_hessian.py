@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from minfluence import Hessian, dense
+from minfluence import Hessian, NotPositiveDefinite, cg, dense, spectrum
 
 
 @pytest.mark.parametrize("damping", [0.0, 0.7])
@@ -37,3 +37,58 @@ def test_any_operator_can_be_written_out():
     assert_array_equal(dense(Twice()), 2 * np.eye(3))
     A = np.arange(4.0).reshape(2, 2)
     assert dense(A) is A
+
+
+def test_samples_average_to_the_whole(problem):
+    H = Hessian(problem.objective, problem.theta, damping=0.3)
+    one_by_one = [dense(H.sample([i])) for i in range(H.n)]
+    assert_allclose(np.mean(one_by_one, axis=0), dense(H), rtol=1e-9, atol=1e-12)
+    halves = [dense(H.sample(range(k, H.n, 2))) for k in (0, 1)]
+    assert_allclose(np.mean(halves, axis=0), dense(H), rtol=1e-9, atol=1e-12)
+
+
+def test_samples_keep_the_weights_of_a_reweighted_objective(logistic):
+    H = Hessian(logistic.objective.without([3, 4]).upweighted(7, 0.2), logistic.theta)
+    one_by_one = [dense(H.sample([i])) for i in range(H.n)]
+    assert_allclose(np.mean(one_by_one, axis=0), dense(H), rtol=1e-9, atol=1e-12)
+
+
+# Its extreme eigenvalues ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("p", [5, 200])
+@pytest.mark.parametrize("shift", [-0.5, 0.01])
+def test_the_extreme_eigenvalues_are_found(p, shift):
+    rng = np.random.default_rng(0)
+    Q, _ = np.linalg.qr(rng.standard_normal((p, p)))
+    values = np.sort(shift + np.geomspace(1e-3, 10, p))
+    smallest, largest = spectrum((Q * values) @ Q.T, k=2)
+    # rtol = 1e-3, in units of the largest
+    assert_allclose(smallest, values[:2], atol=2e-2)
+    assert_allclose(largest, values[-2:], rtol=2e-3)
+
+
+def test_the_spectrum_tells_how_much_damping_is_enough(network):
+    theta = np.random.default_rng(1).standard_normal(17)  # not a minimum
+    smallest, _ = spectrum(Hessian(network.objective, theta))
+    assert smallest[0] < 0
+    with pytest.raises(NotPositiveDefinite):
+        cg(Hessian(network.objective, theta), np.ones(17))
+    assert cg(Hessian(network.objective, theta, -1.1 * smallest[0]), np.ones(17)).converged
+
+
+def test_the_spectrum_is_the_same_in_every_run():
+    A = np.diag(np.linspace(-1, 1, 100))
+    assert_array_equal(spectrum(A), spectrum(A))
+
+
+@pytest.mark.parametrize("k", [0, 6])
+def test_a_number_of_eigenvalues_out_of_range_is_refused(k):
+    with pytest.raises(ValueError, match=f"k must lie in 1 .. 5, got {k}"):
+        spectrum(np.eye(5), k)
+
+
+def test_eigenvalues_that_do_not_settle_are_an_error_with_a_remedy():
+    A = np.diag(np.linspace(0, 1, 3000))
+    with pytest.raises(ValueError, match="did not settle to rtol=1e-13 in 1 restarts: allow more"):
+        spectrum(A, rtol=1e-13, max_steps=1)

@@ -443,3 +443,94 @@ def test_asking_changes_neither_objective_nor_theta(problem):
     for old, now in zip(before, (o.X, o.y, o.weights), strict=True):
         assert_array_equal(old, now)
     assert_array_equal(theta, problem.theta_hat)
+
+
+# Changing an example ----------------------------------------------------------------------------
+
+
+def test_pert_params_is_the_derivative_of_moving_weight_to_the_changed_example(problem):
+    o, (x, y), i = problem.objective, (problem.X_test[0], problem.y_test[0]), 3
+    H = Hessian(o, problem.theta_hat)
+    before = o.test_grads(problem.theta_hat, o.X[[i]], o.y[[i]])[0]
+    moved = o.test_grads(problem.theta_hat, [x], [y])[0]
+    both = o.extended([x], [y])
+    weights = np.repeat(both.weights[:, None], 2, axis=1)
+    weights[i] -= [EPS, -EPS]
+    weights[-1] += [EPS, -EPS]
+    heavier, lighter = (
+        fit(both.reweighted(w), problem.theta_hat, gtol=GTOL).theta for w in weights.T
+    )
+    slope = (heavier - lighter) / (2 * EPS)
+    assert relative_error(equations.pert_params(H, moved, before), slope) < 1e-5
+
+
+def test_pert_loss_is_the_derivative_of_refitting_with_a_moved_input(problem, influence):
+    o, i = problem.objective, 5
+    x_test, y_test = problem.X_test[0], problem.y_test[0]
+    slopes, h = [], 1e-4
+    for j in range(o.X.shape[1]):
+        step = h * np.eye(o.X.shape[1])[j]
+        refitted = [
+            fit(o.perturbed(i, o.X[i] + e, o.y[i]), problem.theta_hat, gtol=GTOL).theta
+            for e in (step, -step)
+        ]
+        up, down = (o.test_losses(theta, [x_test], [y_test])[0] for theta in refitted)
+        slopes.append((up - down) / (2 * h))
+    predicted = o.weights[i] * influence.pert_loss(x_test, y_test, [i])[0]
+    # central differences err by h² times the third derivative, 1e-8 times some hundreds
+    assert relative_error(predicted, np.array(slopes)) < 1e-4
+
+
+def test_pert_loss_answers_for_every_example_by_default(problem, influence):
+    x_test, y_test = problem.X_test[0], problem.y_test[0]
+    every = influence.pert_loss(x_test, y_test)
+    assert every.shape == problem.objective.X.shape
+    assert_allclose(influence.pert_loss(x_test, y_test, [7, 2]), every[[7, 2]], rtol=1e-9)
+
+
+def test_a_small_replacement_is_the_step_along_pert_loss(problem, influence):
+    o = problem.objective
+    x_test, y_test, delta = problem.X_test[0], problem.y_test[0], 1e-6 * np.ones(o.X.shape[1])
+    replaced = influence.predicted_perturbed_change([4], [o.X[4] + delta], o.y[[4]], x_test, y_test)
+    along = o.weights[4] * influence.pert_loss(x_test, y_test, [4])[0] @ delta
+    assert_allclose(replaced[0], along, rtol=1e-4)  # the next term is smaller by |delta|
+
+
+def test_replacing_an_example_by_itself_changes_nothing(problem, influence):
+    o = problem.objective
+    same = influence.predicted_perturbed_change(
+        [4, 4, 9], o.X[[4, 4, 9]], o.y[[4, 4, 9]], problem.X_test, problem.y_test
+    )
+    assert_array_equal(same, np.zeros((3, 3)))
+
+
+def test_replacing_is_leaving_out_and_adding(problem, influence):
+    o = problem.objective
+    new = influence.predicted_perturbed_change(
+        [4], problem.X_test[:1], problem.y_test[:1], problem.X_test, problem.y_test
+    )[:, 0]
+    bare = o.test_grads(problem.theta_hat, o.X[[4]], o.y[[4]])
+    added = o.test_grads(problem.theta_hat, problem.X_test[:1], problem.y_test[:1])
+    s_test = influence.s_test(problem.X_test, problem.y_test)
+    expected = o.weights[4] * (equations.up_loss(added, s_test) - equations.up_loss(bare, s_test))
+    assert_allclose(new, expected[:, 0], rtol=1e-9, atol=1e-14)
+
+
+def test_pert_loss_takes_one_test_point(problem, influence):
+    with pytest.raises(ValueError, match="one test point, got 3: pass X_test\\[0\\]"):
+        influence.pert_loss(problem.X_test, problem.y_test)
+
+
+@pytest.mark.parametrize("indices", [[1], [0.5, 1.0], [[1, 2]], []])
+def test_a_replacement_needs_one_index_for_each_changed_example(problem, influence, indices):
+    with pytest.raises(ValueError, match="one index for each changed example"):
+        influence.predicted_perturbed_change(
+            indices, problem.X_test[:2], problem.y_test[:2], problem.X_test, problem.y_test
+        )
+
+
+def test_a_replacement_of_an_example_that_is_not_there_is_refused(problem, influence):
+    with pytest.raises(ValueError, match="Indices must lie in 0 .. 39, got 2 .. 40"):
+        influence.predicted_perturbed_change(
+            [40, 2], problem.X_test[:2], problem.y_test[:2], problem.X_test, problem.y_test
+        )

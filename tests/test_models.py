@@ -7,8 +7,9 @@ import pytest
 from numpy.testing import assert_allclose
 from problems import LOSSES, central_difference, make_examples
 from scipy.special import log_softmax
+from sklearn.svm import SVC
 
-from minfluence import models
+from minfluence import LinearObjective, Objective, checks, fit, models
 
 
 def scores(name, k=None):
@@ -105,3 +106,148 @@ def test_the_type_of_the_labels_does_not_matter(labels):
         X, y = make_examples(name, 6)
         theta = np.arange(4.0 * LOSSES[name].n_outputs)
         assert_allclose(LOSSES[name](theta, X, y.astype(labels)), LOSSES[name](theta, X, y))
+
+
+# The hinge, and its smooth version --------------------------------------------------------------
+
+
+def test_the_hinge_has_a_kink_at_margin_one_and_no_curvature():
+    y = np.ones(4)
+    S = np.array([[-1.0], [0.5], [1.0], [2.0]])
+    assert_allclose(models.hinge.value(S, y), [2, 0.5, 0, 0])
+    assert_allclose(models.hinge.slope(S, y)[:, 0], [-1, -1, 0, 0])
+    assert_allclose(models.hinge.curvature(S, y, np.ones((4, 1, 1))), 0)
+
+
+def test_the_smooth_hinge_lies_above_the_hinge_by_at_most_t_log_2():
+    S = np.linspace(-3, 5, 200)[:, None]
+    y = np.ones(200)
+    for t in (1e-4, 1e-3, 0.1, 1.0):
+        gap = models.smooth_hinge(t).value(S, y) - models.hinge.value(S, y)
+        # rounding of the margin, 1e-16, may push it past either end
+        assert gap.min() >= -1e-15 and gap.max() <= t * np.log(2) + 1e-15
+
+
+def test_a_cold_smooth_hinge_neither_overflows_nor_loses_its_slope():
+    loss, y = models.smooth_hinge(1e-4), np.array([1.0, 1.0, -1.0, -1.0])
+    S = np.array([[-1e3], [1e3], [1e3], [-1e3]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_allclose(loss.value(S, y), [1001, 0, 1001, 0])
+        assert_allclose(loss.slope(S, y)[:, 0], [-1, 0, 1, 0])
+        assert_allclose(loss.curvature(S, y, np.ones((4, 1, 1))), 0)
+
+
+def test_the_curvature_of_the_smooth_hinge_has_area_one_at_every_temperature():
+    for t in (0.01, 0.1, 1.0):  # the slope climbs from -1 to 0, so its derivative integrates to 1
+        s = np.linspace(1 - 40 * t, 1 + 40 * t, 20_001)
+        c = models.smooth_hinge(t).curvature(s[:, None], np.ones(len(s)), np.ones((len(s), 1, 1)))
+        assert np.trapezoid(c[:, 0, 0], s) == pytest.approx(1.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, np.nan, np.inf])
+def test_a_temperature_that_is_not_positive_is_refused(temperature):
+    with pytest.raises(ValueError, match="temperature must be greater than 0, got .*use hinge"):
+        models.smooth_hinge(temperature)
+
+
+@pytest.mark.parametrize("loss", [models.hinge, models.smooth_hinge(0.1)])
+def test_a_hinge_refuses_labels_that_are_not_plus_or_minus_one(loss):
+    X, y = make_examples("logistic", 6)
+    with pytest.raises(ValueError, match="hinge loss expects labels -1 and \\+1"):
+        LinearObjective(loss, X, (y + 1) // 2)
+
+
+# Kernel machines --------------------------------------------------------------------------------
+
+
+def test_rbf_features_have_the_kernel_as_inner_product():
+    X = np.random.default_rng(0).standard_normal((20, 3))
+    F = models.rbf_features(X, gamma=0.5)(X)
+    kernel = np.exp(-0.5 * ((X[:, None] - X[None]) ** 2).sum(axis=2))
+    # directions below 1e-10 of the largest eigenvalue are dropped
+    assert_allclose(F @ F.T, kernel, atol=1e-8)
+
+
+def test_a_linear_model_on_rbf_features_is_scikit_learns_kernel_machine():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 2))
+    y = np.where((X**2).sum(axis=1) + 0.5 * rng.standard_normal(40) > 1.5, 1, -1)
+    l2, new = 0.05, rng.standard_normal((10, 2))
+    features = models.rbf_features(X, gamma=1.0)
+    theta = fit(LinearObjective(models.smooth_hinge(0.01), features(X), y, l2)).theta
+    # SVC has an unpenalised intercept: centre nothing, compare the functions up to it
+    svm = SVC(C=1 / (len(X) * l2), gamma=1.0, tol=1e-8).fit(X, y)
+    ours = features(new) @ theta
+    theirs = svm.decision_function(new) - svm.intercept_
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.97
+
+
+def test_equal_centers_are_counted_once():
+    X = np.repeat(np.random.default_rng(0).standard_normal((5, 2)), 2, axis=0)
+    assert models.rbf_features(X, gamma=1.0)(X).shape == (10, 5)
+
+
+@pytest.mark.parametrize(
+    ("centers", "gamma", "words"),
+    [
+        (np.ones(3), 1.0, r"shape \(k, d\), got shape \(3,\)"),
+        (np.full((2, 2), np.nan), 1.0, "centers must be finite"),
+        (np.ones((2, 2)), 0.0, "gamma must be greater than 0, got 0.0"),
+    ],
+)
+def test_rbf_features_refuse_what_is_no_kernel(centers, gamma, words):
+    with pytest.raises(ValueError, match=words):
+        models.rbf_features(centers, gamma)
+
+
+# The network of section 4.2 ---------------------------------------------------------------------
+
+
+def small_images(n=4, side=21, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.random((n, side * side)), np.arange(n) % 3
+
+
+def test_the_papers_network_has_2616_parameters():
+    net = models.conv_net()
+    assert net.n_parameters(784) == 2616
+    assert net.start(np.random.default_rng(0)).shape == (2616,)
+
+
+def test_the_network_agrees_with_torch():
+    torch = pytest.importorskip("torch")
+    net = models.conv_net(side=23, filters=3, n_classes=4)
+    rng = np.random.default_rng(0)
+    theta, X = net.start(rng) + 0.1, rng.random((5, 529))
+    A = torch.tensor(X).reshape(5, 1, 23, 23)
+    *layers, (W, b) = net._layers(theta)
+    for (K, bias), (size, stride) in zip(layers, models.CONVOLUTIONS, strict=True):
+        kernel = K.reshape(size, size, -1, K.shape[1]).transpose(3, 2, 0, 1)
+        A = torch.nn.functional.conv2d(
+            A, torch.tensor(kernel.copy()), torch.tensor(bias), stride=stride
+        ).tanh()
+    expected = A.mean(dim=(2, 3)).numpy() @ W + b
+    assert_allclose(net.scores(theta, X), expected, rtol=1e-12)
+
+
+def test_every_derivative_of_the_network_agrees_with_finite_differences():
+    X, y = small_images()
+    net = models.conv_net(side=21, filters=2, n_classes=3)
+    o = Objective(net, X, y, l2=0.01)
+    theta = net.start(np.random.default_rng(1))
+    assert checks.check_gradient(o, theta) < 1e-7
+    assert checks.check_hvp(o, theta) < 1e-6
+    v = np.random.default_rng(2).standard_normal(o.p)
+    dots, h = o.input_grads(theta, v, [1])[0], 1e-5
+    moved = [o.perturbed(1, X[1] + e * dots, y[1]) for e in (h, -h)]
+    up, down = (m.example_dots(theta, v)[1] for m in moved)
+    assert (up - down) / (2 * h) == pytest.approx(dots @ dots, rel=1e-6)
+
+
+def test_images_of_another_size_are_refused():
+    X, y = small_images()
+    with pytest.raises(ValueError, match="expects images of 28 x 28 = 784 pixels, got 441"):
+        Objective(models.conv_net(n_classes=3), X, y)
+    with pytest.raises(ValueError, match="side must be at least 21"):
+        models.conv_net(side=8)

@@ -12,8 +12,10 @@ from minfluence import (
     NotConverged,
     Objective,
     actual_change,
+    actual_perturbed_change,
     agreement,
     fit,
+    refit_perturbed,
     refit_weighted,
     refit_without,
     retrain,
@@ -192,3 +194,38 @@ def test_ranks_do_not_mind_a_monotone_curve():
 def test_tables_are_compared_entry_by_entry():
     x = np.random.default_rng(0).standard_normal((3, 4))
     assert agreement(x, 2 * x) == agreement(x.ravel(), 2 * x.ravel())
+
+
+def test_a_block_of_changed_examples_is_the_changed_fits_one_by_one(problem):
+    o, indices = problem.objective, [3, 17, 3]
+    refits = refit_perturbed(
+        o, problem.theta_hat, indices, problem.X_test, problem.y_test, progress=False
+    )
+    changes = zip(indices, problem.X_test, problem.y_test, strict=True)
+    expected = [fit(o.perturbed(*c), problem.theta_hat, gtol=1e-12).theta for c in changes]
+    # gradients below 1e-10, over a smallest eigenvalue of 0.01
+    assert_allclose(refits.thetas, expected, rtol=1e-7, atol=2e-8)
+    assert refits.converged.all()
+
+
+def test_actual_perturbed_change_is_the_loss_after_minus_before(problem):
+    o, theta_hat = problem.objective, problem.theta_hat
+    test = problem.X_test, problem.y_test
+    changes = actual_perturbed_change(o, theta_hat, [3, 17, 3], *test, *test, progress=False)
+    moved = fit(o.perturbed(17, problem.X_test[1], problem.y_test[1]), theta_hat, gtol=1e-12).theta
+    expected = o.test_losses(moved, *test) - o.test_losses(theta_hat, *test)
+    assert changes.shape == (3, 3)
+    assert_allclose(changes[:, 1], expected, rtol=1e-6, atol=1e-8)
+
+
+def test_a_flipped_label_is_predicted_to_first_order():
+    problem = make_problem("LinearObjective-logistic")
+    o, n = problem.objective, problem.objective.n
+    flipped = range(n), o.X, -o.y
+    predicted = Influence(o, problem.theta_hat).predicted_perturbed_change(
+        *flipped, problem.X_test, problem.y_test
+    )
+    actual = actual_perturbed_change(
+        o, problem.theta_hat, *flipped, problem.X_test, problem.y_test, progress=False
+    )
+    assert agreement(predicted, actual).pearson > 0.98

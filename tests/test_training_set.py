@@ -99,3 +99,21 @@ def test_lists_will_do():
     o = make_objective("LinearObjective", "squared")
     from_lists = type(o)(o.loss, o.X.tolist(), o.y.tolist(), l2=o.l2)
     assert from_lists.risk(np.ones(4)) == o.risk(np.ones(4))
+
+
+def test_extended_adds_examples_that_do_not_count_yet(problem):
+    o = problem.objective
+    more = o.extended(problem.X_test, problem.y_test)
+    assert more.n == o.n + 3 and o.n == 40
+    assert_allclose(more.risk(problem.theta), o.risk(problem.theta), rtol=1e-14)
+    assert_allclose(more.grad(problem.theta), o.grad(problem.theta), rtol=1e-12, atol=1e-15)
+
+
+def test_a_changed_example_is_a_reweighted_one(problem):
+    o, (x, y) = problem.objective, (problem.X_test[0], problem.y_test[0])
+    weights = o.extended([x], [y]).weights.copy()
+    weights[[5, 40]] = 0.0, weights[5]
+    swapped = o.extended([x], [y]).reweighted(weights)
+    moved = o.perturbed(5, x, y)
+    assert_allclose(swapped.risk(problem.theta), moved.risk(problem.theta), rtol=1e-13)
+    assert_allclose(swapped.grad(problem.theta), moved.grad(problem.theta), rtol=1e-11, atol=1e-14)
