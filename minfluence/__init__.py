@@ -3,7 +3,8 @@
 Trace a prediction back to its training data, after Koh & Liang (ICML 2017).
 """
 
-from minfluence import checks, data, models
+from minfluence import audit, checks, data, models
+from minfluence.attack import Attack, attack
 from minfluence.fit import Fit, fit
 from minfluence.hessian import Hessian, dense, spectrum
 from minfluence.influence import FarFromMinimum, Influence
@@ -33,6 +34,7 @@ from minfluence.solvers import (
 
 __all__ = [
     "Agreement",
+    "Attack",
     "Diverged",
     "FarFromMinimum",
     "Fit",
@@ -47,6 +49,8 @@ __all__ = [
     "actual_change",
     "actual_perturbed_change",
     "agreement",
+    "attack",
+    "audit",
     "cg",
     "checks",
     "data",

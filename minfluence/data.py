@@ -1,81 +1,28 @@
-"""Data sets as arrays: made here, bundled, found on disk, or fetched with a checksum.
+"""Data sets as arrays: made here, bundled, or read from the files of `minfluence.files`."""
 
-A file is looked for in the folder named by the environment variable ``MINFLUENCE_DATA``, then in
-the user's cache (``MINFLUENCE_CACHE`` moves it), and is then fetched from its public origin. It is
-used only if its *content* has the checksum below; nothing is fetched on import.
-"""
-
-import gzip
-import hashlib
+import csv
+import io
 import math
-import os
-import tempfile
-import threading
 import warnings
-import zlib
-from concurrent.futures import Future
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-PATIENCE = 4  # seconds in which an origin must say something, before we say that it does not
+from minfluence.files import FILES, DataUnavailable, find, read, read_members
 
-
-class DataUnavailable(RuntimeError):
-    """A data file is neither on this machine nor to be had from its origin, or it is damaged."""
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """A public file.
-
-    Attributes
-    ----------
-    size : int
-        Bytes to download.
-    sha256 : str
-        Checksum of the content, unpacked if it is gzipped: a copy packed anew is as good.
-    urls : tuple of str
-        Where it is published, tried in this order; empty if it has no public origin.
-    """
-
-    size: int
-    sha256: str
-    urls: tuple = ()
-
-
-def _mnist_urls(name):
-    hosts = (
-        "https://ossci-datasets.s3.amazonaws.com/mnist/",
-        "https://storage.googleapis.com/cvdf-datasets/mnist/",
-    )
-    return tuple(host + name for host in hosts)
-
-
-FILES = {
-    "mnist/train-images-idx3-ubyte.gz": DataFile(
-        9_912_422,
-        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-        _mnist_urls("train-images-idx3-ubyte.gz"),
-    ),
-    "mnist/train-labels-idx1-ubyte.gz": DataFile(
-        28_881,
-        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-        _mnist_urls("train-labels-idx1-ubyte.gz"),
-    ),
-    "mnist/t10k-images-idx3-ubyte.gz": DataFile(
-        1_648_877,
-        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-        _mnist_urls("t10k-images-idx3-ubyte.gz"),
-    ),
-    "mnist/t10k-labels-idx1-ubyte.gz": DataFile(
-        4_542,
-        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-        _mnist_urls("t10k-labels-idx1-ubyte.gz"),
-    ),
-}
-
+__all__ = [
+    "FILES",
+    "DataUnavailable",
+    "diabetes130",
+    "digits",
+    "dogfish",
+    "dogfish_features",
+    "enron1",
+    "find",
+    "mnist",
+    "mnist_or_digits",
+    "read",
+    "two_clouds",
+]
 
 # Data sets --------------------------------------------------------------------------------------
 
@@ -183,6 +130,173 @@ def mnist_or_digits(classes=None):
         return digits(classes)
 
 
+def enron1(rng=0):
+    """Load the Enron1 e-mails, spam and not: 4,137 to train on, 1,035 to test on.
+
+    Parameters
+    ----------
+    rng : int or numpy.random.Generator
+        Shuffles the e-mails before they are split.
+
+    Returns
+    -------
+    texts, y, texts_test, y_test : list of str, array, list of str, array
+        Labels are +1 for spam and -1 for ham.
+
+    References
+    ----------
+    Metsis, Androutsopoulos & Paliouras (2006).
+    """
+    mails = read_members("enron1.tar.gz")
+    names = [name for name in mails if name.split("/")[-2] in ("ham", "spam")]
+    texts = [mails[name].decode("latin-1") for name in names]
+    y = np.array([1.0 if name.split("/")[-2] == "spam" else -1.0 for name in names])
+    order = np.random.default_rng(rng).permutation(len(texts))
+    train, test = np.split(order, [int(0.8 * len(texts))])
+    return [texts[i] for i in train], y[train], [texts[i] for i in test], y[test]
+
+
+NUMBERS = (
+    "time_in_hospital num_lab_procedures num_procedures num_medications number_outpatient "
+    "number_emergency number_inpatient number_diagnoses"
+).split()
+CATEGORIES = (
+    "gender race age discharge_disposition_id max_glu_serum A1Cresult metformin repaglinide "
+    "nateglinide chlorpropamide glimepiride acetohexamide glipizide glyburide tolbutamide "
+    "pioglitazone rosiglitazone acarbose miglitol troglitazone tolazamide examide citoglipton "
+    "insulin glyburide-metformin glipizide-metformin glimepiride-pioglitazone "
+    "metformin-rosiglitazone metformin-pioglitazone change diabetesMed"
+).split()
+
+
+def diabetes130():
+    """Load hospital readmissions of diabetic patients with the split of Koh & Liang (2017).
+
+    Returns
+    -------
+    X, y, X_test, y_test : arrays, shapes (20000, 127), (20000,), (81766, 127), (81766,)
+        8 numbers and the categories as columns of 0 and 1. Labels are +1 for a patient who was
+        readmitted within 30 days; the training set holds as many of these as of the others.
+    names : array of str, shape (127,)
+        What each column holds: "age_[0-10)" is 1 for children.
+
+    References
+    ----------
+    Strack et al. (2014); Koh & Liang (2017), section 5.3, with the columns and the seed of their
+    published notebook.
+    """
+    rows = csv.DictReader(io.StringIO(read("diabetic_data.csv.gz").decode()))
+    table = {name: [] for name in (*NUMBERS, *CATEGORIES, "readmitted")}
+    for row in rows:
+        for name, column in table.items():
+            column.append(row[name])
+    columns = [np.array(table[name], dtype=float)[:, None] for name in NUMBERS]
+    names = list(NUMBERS)
+    for name in CATEGORIES:
+        values = np.array(table[name])
+        kinds = sorted(
+            set(table[name]), key=lambda kind: (len(kind), kind) if kind.isdigit() else (0, kind)
+        )
+        if len(kinds) == 2:
+            kinds = kinds[1:]  # the other column would say the same
+        columns.append((values[:, None] == np.array(kinds)).astype(float))
+        names += [f"{name}_{kind}" for kind in kinds]
+    X = np.hstack(columns)
+    y = np.where(np.array(table["readmitted"]) == "<30", 1.0, -1.0)
+
+    shuffle = np.random.RandomState(2).shuffle  # the authors' own split
+    positive, negative = np.flatnonzero(y == 1), np.flatnonzero(y == -1)
+    shuffle(positive)
+    shuffle(negative)
+    train = np.concatenate([positive[:10_000], negative[:10_000]])
+    test = np.concatenate([positive[10_000:], negative[10_000:]])
+    shuffle(train)
+    shuffle(test)
+    return X[train], y[train], X[test], y[test], np.array(names)
+
+
+def dogfish(size=96):
+    """Load photographs of dogs (springers) and fish (tenches): 900 + 900, and 300 + 300 to test.
+
+    These are not the paper's images, which showed many breeds and species.
+
+    Parameters
+    ----------
+    size : int
+        Images come as size x size pixels, at most 224.
+
+    Returns
+    -------
+    X, y, X_test, y_test : arrays, shapes (1800, size, size, 3), (1800,), (600, ...), (600,)
+        Grey levels from 0 to 255 of red, green and blue, as bytes. Labels are -1 for dogs and +1
+        for fish. The rows are those of `dogfish_features`.
+
+    References
+    ----------
+    ImageNet, through fastai's Imagenette.
+    """
+    from PIL import Image
+
+    if size not in range(1, 225):
+        raise ValueError(f"size must be an integer in 1 .. 224, got {size!r}.")
+
+    def pixels(content):
+        image = Image.open(io.BytesIO(content)).convert("RGB")
+        return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+
+    files = read_members("dogfish224.zip")
+    parts = []
+    for part in ("train", "test"):
+        for label in ("dog", "fish"):
+            folder = f"dogfish224/{part}/{label}/"
+            parts.append(np.stack([pixels(c) for name, c in files.items() if folder in name]))
+    X, X_test = np.concatenate(parts[:2]), np.concatenate(parts[2:])
+    return X, _dog_fish_labels(parts[:2]), X_test, _dog_fish_labels(parts[2:])
+
+
+def _dog_fish_labels(parts):
+    return np.repeat([-1.0, 1.0], [len(images) for images in parts])
+
+
+FEATURES = {  # network -> file, array
+    "mobilenetv2": ("dogfish_mobilenetv2_features.npz", "features_224"),
+    "mobilenetv2_96": ("dogfish_mobilenetv2_features.npz", "features_96"),
+    "inceptionv3": ("dogfish_inceptionv3_features.npz", "mixed_8"),
+}
+
+
+def dogfish_features(network="mobilenetv2"):
+    """Load what a network trained on ImageNet sees in the images of `dogfish`.
+
+    Parameters
+    ----------
+    network : {"mobilenetv2", "mobilenetv2_96", "inceptionv3"}
+        MobileNetV2 on 224 x 224 or on 96 x 96 pixels, its last features; Inception v3 up to the
+        layer ``mixed_8``, because the layers after it are missing in the file of weights.
+
+    Returns
+    -------
+    X, y, X_test, y_test : arrays, shapes (1800, 1280), (1800,), (600, 1280), (600,)
+        Labels are -1 for dogs and +1 for fish.
+    """
+    if network not in FEATURES:
+        raise ValueError(f"network must be one of {', '.join(FEATURES)}, got {network!r}.")
+    file, array = FEATURES[network]
+    arrays = read_arrays(file)
+    X, y, test = (
+        arrays[array].astype(float),
+        2.0 * arrays["y"] - 1.0,
+        arrays["is_test"].astype(bool),
+    )
+    return X[~test], y[~test], X[test], y[test]
+
+
+def read_arrays(name):
+    """Arrays of a file of NumPy.  str -> dict of name -> array."""
+    with np.load(io.BytesIO(read(name)), allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
 def _check_classes(classes):
     """The classes as a list, or None for all; checked before anything is fetched."""
     if classes is None:
@@ -228,132 +342,3 @@ def _idx(content, name, n_axes):
             f"{content[:4].hex() or 'nothing'}."
         )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
-
-
-# Files ------------------------------------------------------------------------------------------
-
-
-def find(name, *, refetch=False):
-    """Path of a data file whose content is what it should be.
-
-    Parameters
-    ----------
-    name : str
-        A key of ``minfluence.data.FILES``, such as ``"mnist/t10k-labels-idx1-ubyte.gz"``.
-    refetch : bool
-        Replace the file in the cache by a new download. A file in the folder ``MINFLUENCE_DATA``
-        is yours: it is used if it is there and is never written to.
-
-    Returns
-    -------
-    pathlib.Path
-
-    Raises
-    ------
-    DataUnavailable
-        Naming the file, its size, its origin and what to do.
-    """
-    return _locate(name, refetch)[0]
-
-
-def read(name):
-    """Content of a data file, checked and unpacked if it is gzipped.  str -> bytes."""
-    return _locate(name)[1]
-
-
-def _locate(name, refetch=False):
-    """Path and content of a data file: the reader's own, the cached one, or a new download."""
-    if name not in FILES:
-        raise ValueError(f"Unknown data file {name!r}: expected one of {', '.join(sorted(FILES))}.")
-    own = _folder("MINFLUENCE_DATA")
-    if own and (own / name).is_file():
-        origin = "".join(f" (published at {url})" for url in FILES[name].urls[:1])
-        remedy = f"replace it by a good copy{origin}, or unset MINFLUENCE_DATA"
-        return own / name, _check(own / name, name, remedy)
-    cached = _cache() / name
-    if cached.is_file() and not refetch:
-        remedy = f'fetch it anew with minfluence.data.find("{name}", refetch=True)'
-        return cached, _check(cached, name, remedy)
-    return _fetch(name, cached)
-
-
-def _folder(variable):
-    """Folder named by an environment variable, or None."""
-    value = os.environ.get(variable)
-    return Path(value).expanduser() if value else None
-
-
-def _cache():
-    """Folder where downloads are kept."""
-    import pooch
-
-    return _folder("MINFLUENCE_CACHE") or Path(pooch.os_cache("minfluence"))
-
-
-def _check(path, name, remedy):
-    """Content of a file, or an error that names it and the remedy."""
-    try:
-        return _content(path, FILES[name].sha256)
-    except ValueError as fault:
-        raise DataUnavailable(f"{path} is damaged or another version: {fault}; {remedy}.") from None
-
-
-def _content(path, sha256):
-    """Bytes of a file, unpacked if it is gzipped, provided that they have this checksum."""
-    try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":  # not by its name: servers may unpack what they send
-            content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(
-            f"expected content with sha256 {sha256[:12]}..., got none that can be read ({error})"
-        ) from None
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise ValueError(
-            f"expected content with sha256 {sha256[:12]}..., "
-            f"got {len(content):,} bytes with {found[:12]}..."
-        )
-    return content
-
-
-def _fetch(name, target):
-    """Download beside the target, check, and only then give the file its name."""
-    file, failures = FILES[name], []
-    for url in file.urls:
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-                partial = Path(folder) / target.name
-                _download(url, partial)
-                content = _content(partial, file.sha256)
-                os.replace(partial, target)
-            return target, content
-        except (OSError, ValueError) as error:  # the errors of requests are OSErrors
-            reason = error if isinstance(error, ValueError) else type(error).__name__
-            failures.append(f"{url} ({reason})")
-    raise DataUnavailable(
-        f"{name} ({file.size:,} bytes) could not be fetched to {target.parent} from "
-        f"{' or '.join(failures) or 'anywhere: it has no public origin'}; connect to a network, or "
-        f"set MINFLUENCE_DATA to a folder that holds {name}."
-    )
-
-
-def _download(url, path):
-    """Fetch a URL, unless its host stays silent."""
-    import pooch
-
-    # In a thread, because a hanging name server heeds no timeout, and a host with eight addresses
-    # heeds it eight times.
-    answer = Future()
-
-    def ask():
-        try:
-            head = pooch.HTTPDownloader(timeout=PATIENCE)
-            answer.set_result(head(url, None, None, check_only=True))
-        except Exception as error:
-            answer.set_exception(error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    answer.result(timeout=PATIENCE)
-    pooch.HTTPDownloader(progressbar=True, timeout=10)(url, str(path), None)

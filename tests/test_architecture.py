@@ -25,8 +25,12 @@ MAY_IMPORT = {
     "fit": {"hessian", "solvers", "training_set"},
     "influence": {"hessian", "solvers", "training_set"},
     "retrain": {"fit", "hessian", "solvers", "training_set"},
+    "attack": {"fit", "influence"},
+    "audit": set(),
     "checks": set(),
-    "data": set(),
+    "files": set(),
+    "data": {"files"},
+    "pretrained": {"data"},
     "plots": set(),
     "widgets": {"plots"},
 }

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from minfluence import data
+from minfluence import data, files
 
 IMAGES, LABELS = "mnist/train-images-idx3-ubyte.gz", "mnist/train-labels-idx1-ubyte.gz"
 TEST_IMAGES, TEST_LABELS = "mnist/t10k-images-idx3-ubyte.gz", "mnist/t10k-labels-idx1-ubyte.gz"
@@ -43,7 +43,7 @@ def put(folder, name, content):
 
 def list_file(monkeypatch, name, content, *urls):
     """Make a content the one that the table of files expects."""
-    row = data.DataFile(len(content), hashlib.sha256(content).hexdigest(), urls)
+    row = files.DataFile(len(content), hashlib.sha256(content).hexdigest(), urls)
     monkeypatch.setitem(data.FILES, name, row)
 
 
@@ -295,7 +295,7 @@ def test_an_empty_variable_names_no_folder(small, folders, monkeypatch):
 def test_the_cache_is_the_users_unless_it_is_moved(monkeypatch):
     pooch = pytest.importorskip("pooch")
     monkeypatch.delenv("MINFLUENCE_CACHE", raising=False)
-    assert str(data._cache()) == str(pooch.os_cache("minfluence"))
+    assert str(files._cache()) == str(pooch.os_cache("minfluence"))
 
 
 @pytest.mark.parametrize("pack", [bytes, partial(gzip.compress, compresslevel=1, mtime=5)])
@@ -428,7 +428,7 @@ def test_an_interrupted_download_leaves_nothing_behind(origin, folders, monkeypa
         path.write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(data, "_download", interrupted)
+    monkeypatch.setattr(files, "_download", interrupted)
     with pytest.raises(KeyboardInterrupt):
         data.find(LABELS)
     assert list((folders[1] / "mnist").iterdir()) == []
@@ -451,7 +451,7 @@ def test_the_second_origin_is_asked_when_the_first_fails(origin, monkeypatch):
 
 @pytest.mark.parametrize("listening", [False, True], ids=["refuses", "is silent"])
 def test_without_network_one_sentence_comes_soon(folders, monkeypatch, listening):
-    monkeypatch.setattr(data, "PATIENCE", 0.3)
+    monkeypatch.setattr(files, "PATIENCE", 0.3)
     with dead_end(listening) as url:
         urls = [f"{url}/{k}/labels.gz" for k in (1, 2)]
         list_file(monkeypatch, LABELS, bytes(28_881), *urls)
@@ -465,7 +465,7 @@ def test_without_network_one_sentence_comes_soon(folders, monkeypatch, listening
 
 
 def test_a_hanging_name_server_does_not_keep_the_reader_waiting(folders, monkeypatch):
-    monkeypatch.setattr(data, "PATIENCE", 0.3)
+    monkeypatch.setattr(files, "PATIENCE", 0.3)
     awake = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: awake.wait(20) and [])
     list_file(monkeypatch, LABELS, b"", "http://labels.invalid/labels.gz")
