@@ -214,7 +214,9 @@ def lissa(A, b, *, scale=None, depth=5_000, repeats=10, batch_size=1, rtol=0.5, 
         `n` examples. A matrix, which cannot be sampled, is used whole: the plain Neumann series.
     b : array, shape (p,) or (p, k)
     scale : float, optional
-        No smaller than the largest eigenvalue of a sample; found by `safe_scale` when not given.
+        No smaller than the largest eigenvalue of any sample, which keeps every factor from
+        changing sign; half of it is enough for the variance to stay bounded. Found by
+        `safe_scale` when not given.
     depth : int
         Steps of the recursion: bias shrinks like ``(1 - smallest eigenvalue / scale)^depth``.
     repeats : int
@@ -275,7 +277,8 @@ def safe_scale(A, batch_size=1, rng=None, draws=100):
     """Find a scale for which `lissa` settles: the largest curvature of any sample it meets.
 
     A single example can be far more curved than the mean of all, so the largest eigenvalue of `A`
-    itself is not enough. Power iterations find it on `draws` samples and on the whole `A`.
+    itself is not enough. Power iterations find it on `draws` samples and on the whole `A`; that a
+    sample not drawn is more than twice as curved is unlikely, and `lissa` notices it.
 
     Parameters
     ----------

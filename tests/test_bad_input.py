@@ -349,7 +349,7 @@ def test_a_damping_that_is_no_damping_is_refused(logistic, damping):
 
 @pytest.mark.parametrize("solver", ["newton", None, 3, ["cg"]])
 def test_an_unknown_solver_is_refused(logistic, solver):
-    with refused('solver must be "auto", "direct", "cg" or a callable .*got'):
+    with refused('solver must be "auto", "direct", "cg", "lissa" or a callable .*got'):
         Influence(logistic.objective, logistic.theta_hat, solver=solver)
 
 

@@ -18,6 +18,7 @@ from minfluence import (
     cg,
     direct,
     fit,
+    lissa,
     models,
 )
 from minfluence import influence as equations
@@ -443,6 +444,20 @@ def test_asking_changes_neither_objective_nor_theta(problem):
     for old, now in zip(before, (o.X, o.y, o.weights), strict=True):
         assert_array_equal(old, now)
     assert_array_equal(theta, problem.theta_hat)
+
+
+def test_stochastic_estimation_is_a_solver_with_an_error_bar(logistic):
+    solver = partial(lissa, depth=500, repeats=50)
+    influence = Influence(logistic.objective, logistic.theta_hat, solver=solver)
+    exact = Influence(logistic.objective, logistic.theta_hat)
+    test = logistic.X_test, logistic.y_test
+    # the spread is 2 % here; scores are inner products of that
+    assert relative_error(influence.up_loss(*test), exact.up_loss(*test)) < 0.1
+    assert 0 < influence.report.spread < 0.05
+    assert "solver lissa" in str(influence.report) and "spread" in str(influence.report)
+    assert exact.report.spread is None and "spread" not in str(exact.report)
+    by_name = Influence(logistic.objective, logistic.theta_hat, solver="lissa")
+    assert by_name.report.solver == "lissa"
 
 
 # Changing an example ----------------------------------------------------------------------------
