@@ -218,8 +218,8 @@ def actual_change(objective, theta_hat, groups, X_test, y_test, *, gtol=None, pr
     array, shape (m, k)
         Test loss after the refit minus before: positive means that the examples were helpful.
     """
-    refits = refit_without(objective, theta_hat, groups, gtol=gtol, progress=progress)
-    return _changes(objective, theta_hat, refits, X_test, y_test)
+    refit = partial(refit_without, objective, theta_hat, groups, gtol=gtol, progress=progress)
+    return _changes(objective, theta_hat, refit, X_test, y_test)
 
 
 def actual_perturbed_change(
@@ -239,16 +239,15 @@ def actual_perturbed_change(
     array, shape (m, k)
         Compare with `minfluence.Influence.predicted_perturbed_change`.
     """
-    refits = refit_perturbed(
-        objective, theta_hat, indices, X_new, y_new, gtol=gtol, progress=progress
-    )
-    return _changes(objective, theta_hat, refits, X_test, y_test)
+    changes = indices, X_new, y_new
+    refit = partial(refit_perturbed, objective, theta_hat, *changes, gtol=gtol, progress=progress)
+    return _changes(objective, theta_hat, refit, X_test, y_test)
 
 
-def _changes(objective, theta_hat, refits, X_test, y_test):
-    """Test losses after each refit minus before.  -> (m, k)."""
+def _changes(objective, theta_hat, refit, X_test, y_test):
+    """Test losses after each refit minus before, which also checks the test points.  -> (m, k)."""
     before = objective.test_losses(theta_hat, X_test, y_test)
-    after = [objective.test_losses(theta, X_test, y_test) for theta in refits.thetas]
+    after = [objective.test_losses(theta, X_test, y_test) for theta in refit().thetas]
     return np.stack(after, axis=1) - before[:, None]
 
 

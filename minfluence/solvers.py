@@ -171,6 +171,11 @@ def cg(A, b, *, rtol=None, max_steps=None, preconditioner=None):
             break
         Z = apply_M(R)
         rz = _dots(R, Z)
+        if not (rz > 0).all():
+            raise NotPositiveDefinite(
+                f"rᵀMr = {rz.min():.2e} at step {step}: the preconditioner must be symmetric and "
+                "positive definite, like the inverse of A."
+            )
         P = Z + (rz / rz_old) * P
         AP = A @ P
         curvature = _dots(P, AP)

@@ -225,6 +225,11 @@ def test_negative_curvature_is_an_error_with_a_remedy(solve, words):
         solve(np.diag([1.0, -2.0, 3.0]), np.array([0.1, 1.0, 0.1]))
 
 
+def test_a_preconditioner_that_is_not_positive_definite_is_named():
+    with pytest.raises(NotPositiveDefinite, match="the preconditioner must be symmetric and pos"):
+        cg(np.diag([1.0, 2.0]), np.ones(2), preconditioner=np.diag([1.0, -1.0]))
+
+
 def test_damping_is_the_remedy(network):
     theta = np.random.default_rng(1).standard_normal(17)  # not a minimum
     b = np.ones(17)
