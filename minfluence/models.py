@@ -126,6 +126,7 @@ logistic = LinearLoss(
 
 
 # Hinge loss: max(0, 1 - y s), and its smooth version ---------------------------------------------
+# At the kink itself the slope is taken to be 0, as the paper takes it.
 
 
 def _hinge_value(S, y):
