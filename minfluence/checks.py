@@ -32,6 +32,8 @@ def check_gradient(objective, theta, *, rtol=1e-6, rng=None):
 def check_hvp(objective, theta, *, rtol=1e-6, rng=None):
     """Compare Hessian-vector products with central differences of the gradient.
 
+    Of the objective's *own* gradient: run `check_gradient` first.
+
     Parameters, result and error as in `check_gradient`.
     """
     return _compare(

@@ -53,7 +53,7 @@ def dense(A):
     return np.asarray(A) if hasattr(A, "__array__") else A @ np.eye(A.shape[0])
 
 
-def spectrum(A, k=1, *, rtol=1e-3, max_steps=2_000):
+def spectrum(A, k=1, *, rtol=1e-3, max_steps=300):
     """Find the k smallest and the k largest eigenvalues, touching `A` only through ``A @ v``.
 
     A negative eigenvalue says that theta is no minimum; damping must exceed its size before the
@@ -65,7 +65,8 @@ def spectrum(A, k=1, *, rtol=1e-3, max_steps=2_000):
         Symmetric, such as a `Hessian`.
     k : int
     rtol : float
-        Accuracy, in units of the largest eigenvalue's size.
+        Accuracy, in units of the largest eigenvalue's size. Eigenvalues that occur many times, as
+        the penalty's do where features are always zero, settle slowly: ask for few digits.
     max_steps : int
         Restarts of the Lanczos process at most.
 
