@@ -46,7 +46,7 @@ def pert_params(H, moved_grads, example_grads, solve=direct):
 
 
 def pert_loss(objective, theta, s_test, indices):
-    """KL (5): I_pert,loss(z, z_test)ᵀ = -s_testᵀ ∇_x ∇_θ L(z).  (p,), (k,) -> (k, *x.shape)."""
+    """KL (5): I_pert,loss(z, z_test)ᵀ = -s_testᵀ ∇_x ∇_θ L(z).  (p,), (k,) -> (k, ...)."""
     return -objective.input_grads(theta, s_test, indices)
 
 
