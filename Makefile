@@ -34,11 +34,11 @@ book-strict: $(BOOK_READY) $(NODE_READY) ## the same from nothing: what CI runs
 	rm -rf _build
 	$(BIN)/jupyter-book build . --all -W -n --keep-going
 
-# Chapters run two at a time, each with as many BLAS threads as it likes: the longest of them
-# decides how long this takes, and it needs them.
+# Chapters run two at a time, so each takes one thread, when it is executed and when it is tested:
+# threads that wait for one another would only slow both down.
 test: $(TEST_READY) ## test the package, then run every chapter again and compare
 	$(BIN)/pytest tests --cov=minfluence --cov-report=term-missing:skip-covered --cov-fail-under=95
-	$(BIN)/pytest book -n 2 --dist loadfile --nbval --nbval-current-env \
+	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest book -n 2 --dist loadfile --nbval --nbval-current-env \
 	  --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 600
 
 check: $(TEST_READY) ## format, lint and the fast tests: before every commit
@@ -53,7 +53,7 @@ browser: $(NODE_READY) ## read the built book in Chromium, without network, and 
 	node tests/browser/widgets.mjs $(SITE)
 
 execute: $(TEST_READY) ## run every chapter and save its outputs
-	$(BIN)/python tools/execute.py
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python tools/execute.py
 
 serve: ## show the built book at http://localhost:8000 (PORT=...)
 	$(PYTHON) -m http.server --bind 127.0.0.1 --directory $(SITE) $(PORT)
