@@ -25,7 +25,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 import minfluence as mi
-from minfluence.models import CONVOLUTIONS
+from minfluence.models import CONVOLUTIONS, _patches, _unpatched
 
 RESULTS = Path(__file__).parent.parent / "book" / "results"
 N, L2, DAMPING, POINTS = 550, 0.001, 0.01, 100
@@ -50,7 +50,7 @@ class FastGradient:
     def __init__(self, objective, chunk=50):
         self.objective, self.shapes, self.chunk = objective, objective.losses.shapes, chunk
         side = objective.losses.side
-        self.patches = patches(objective.X.reshape(-1, side, side, 1), *CONVOLUTIONS[0])
+        self.patches = _patches(objective.X.reshape(-1, side, side, 1), *CONVOLUTIONS[0])
 
     def __call__(self, theta, weights=None):
         """Risk and gradient.  (p,), (n,) -> scalar, (p,)."""
@@ -70,7 +70,7 @@ class FastGradient:
         W = [a.reshape(shape) for a, shape in zip(cut, self.shapes, strict=True)]
         inputs, outputs = [], []
         for layer, (size, stride) in enumerate(CONVOLUTIONS):  # forward
-            inputs.append(patches(outputs[-1], size, stride) if layer else P)
+            inputs.append(_patches(outputs[-1], size, stride) if layer else P)
             outputs.append(np.tanh(inputs[-1] @ W[2 * layer] + W[2 * layer + 1]))
         mean, rows = outputs[-1].mean(axis=(1, 2)), np.arange(len(y))
         S = mean @ W[-2] + W[-1]
@@ -88,26 +88,9 @@ class FastGradient:
             flat = slope.reshape(-1, slope.shape[-1])
             g = [inputs[layer].reshape(len(flat), -1).T @ flat, flat.sum(axis=0), *g]
             if layer:
-                P = (flat @ W[2 * layer].T).reshape(*slope.shape[:3], size, size, -1)
-                back = unpatched(P, outputs[layer - 1].shape, size, stride)
+                P = (flat @ W[2 * layer].T).reshape(*slope.shape[:3], -1)
+                back = _unpatched(P, outputs[layer - 1].shape, size, stride)
         return -log_p[rows, y], np.concatenate([a.ravel() for a in g])
-
-
-def patches(A, size, stride):
-    """Every size x size patch, flattened.  (n, h, w, c) -> (n, h', w', size * size * c)."""
-    windows = np.lib.stride_tricks.sliding_window_view(A, (size, size), axis=(1, 2))
-    windows = windows[:, ::stride, ::stride].transpose(0, 1, 2, 4, 5, 3)
-    return windows.reshape(*windows.shape[:3], -1)
-
-
-def unpatched(P, shape, size, stride):
-    """Add patches back where they came from: the transpose of `patches`."""
-    A = np.zeros(shape)
-    h, w = P.shape[1:3]
-    for i in range(size):
-        for j in range(size):
-            A[:, i : i + stride * h : stride, j : j + stride * w : stride] += P[:, :, :, i, j]
-    return A
 
 
 def train(gradient, theta, steps, weights=None):

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from minfluence.fit import fit
-from minfluence.influence import Influence
+from minfluence.influence import Influence, pert_loss
 
 
 @dataclass(frozen=True)
@@ -116,16 +116,15 @@ def attack(
             f"feature_map returns features of shape {features.shape}, but the model was trained "
             f"on {objective.X[indices].shape}."
         )
-    labels = objective.y[indices]
     x, theta = originals, theta_hat
     losses = [objective.test_losses(theta, X_test, y_test)]
     for _ in tqdm(range(steps), desc="attack", disable=not progress):
         influence = Influence(objective, theta, solver=solver)
         s_test = influence.s_test(X_test, y_test).mean(axis=0)
-        up = vjp(-objective.input_grads(theta, s_test, indices))  # KL (5), through the features
+        up = vjp(pert_loss(objective, theta, s_test, indices))  # KL (5), through the features
         x = project(x + step_size * np.sign(up), originals, budget)
         features, vjp = feature_map(x)
-        objective = replaced(objective, indices, features, labels)
+        objective = replaced(objective, indices, features)
         theta = fit(objective, theta).theta
         losses.append(objective.test_losses(theta, X_test, y_test))
     return Attack(x, objective, theta, np.array(losses))
@@ -137,8 +136,9 @@ def project(x, originals, budget):
     return np.clip(nearest, 0.0, 255.0)
 
 
-def replaced(objective, indices, features, labels):
-    """The objective with the features of several examples replaced."""
-    for i, x, y in zip(indices, features, labels, strict=True):
-        objective = objective.perturbed(i, x, y)
-    return objective
+def replaced(objective, indices, features):
+    """The objective with the features of several examples replaced; their labels stay."""
+    features, _ = objective.check_test(features, objective.y[indices])
+    X = objective.X.copy()
+    X[indices] = features
+    return objective._changed(X=X)

@@ -193,18 +193,26 @@ def diabetes130():
     columns = [np.array(table[name], dtype=float)[:, None] for name in NUMBERS]
     names = list(NUMBERS)
     for name in CATEGORIES:
-        values = np.array(table[name])
-        kinds = sorted(
-            set(table[name]), key=lambda kind: (len(kind), kind) if kind.isdigit() else (0, kind)
-        )
-        if len(kinds) == 2:
-            kinds = kinds[1:]  # the other column would say the same
-        columns.append((values[:, None] == np.array(kinds)).astype(float))
+        kinds, of_kind = _one_hot(table[name])
+        columns.append(of_kind)
         names += [f"{name}_{kind}" for kind in kinds]
-    X = np.hstack(columns)
-    y = np.where(np.array(table["readmitted"]) == "<30", 1.0, -1.0)
+    X, y = np.hstack(columns), np.where(np.array(table["readmitted"]) == "<30", 1.0, -1.0)
+    train, test = _authors_split(y)
+    return X[train], y[train], X[test], y[test], np.array(names)
 
-    shuffle = np.random.RandomState(2).shuffle  # the authors' own split
+
+def _one_hot(values):
+    """Kinds among the values, numbers in the order of numbers, and a column of 0 and 1 for each."""
+    order = {kind: (len(kind), kind) if kind.isdigit() else (0, kind) for kind in set(values)}
+    kinds = sorted(order, key=order.get)
+    if len(kinds) == 2:
+        kinds = kinds[1:]  # the other column would say the same
+    return kinds, (np.array(values)[:, None] == np.array(kinds)).astype(float)
+
+
+def _authors_split(y):
+    """Rows to train on, 10,000 of each class, and to test on, drawn as the authors drew them."""
+    shuffle = np.random.RandomState(2).shuffle
     positive, negative = np.flatnonzero(y == 1), np.flatnonzero(y == -1)
     shuffle(positive)
     shuffle(negative)
@@ -212,7 +220,7 @@ def diabetes130():
     test = np.concatenate([positive[10_000:], negative[10_000:]])
     shuffle(train)
     shuffle(test)
-    return X[train], y[train], X[test], y[test], np.array(names)
+    return train, test
 
 
 def dogfish(size=96):

@@ -262,8 +262,10 @@ def lissa(A, b, *, scale=None, depth=5_000, repeats=10, batch_size=1, rtol=0.5, 
         scale = safe_scale(A, batch_size, rng)
     elif not scale > 0:
         raise ValueError(f"scale must be greater than 0, got {scale!r}: leave it out to find one.")
-    runs = [_neumann(A, B, scale, depth, batch_size, rng) / scale for _ in range(repeats)]
-    X, spread = np.mean(runs, axis=0), _relative_spread(np.stack(runs))  # runs: (repeats, p, k)
+    runs = np.stack(  # (repeats, p, k)
+        [_neumann(A, B, scale, depth, batch_size, rng) / scale for _ in range(repeats)]
+    )
+    X, spread = runs.mean(axis=0), _relative_spread(runs)
     residual = _relative_residual(B, A @ X)
     steps = np.full(B.shape[1], depth * repeats)
     solution = Solution(X, residual <= rtol, steps, residual, spread)
