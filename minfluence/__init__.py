@@ -6,7 +6,7 @@ Trace a prediction back to its training data, after Koh & Liang (ICML 2017).
 from minfluence import audit, checks, data, models
 from minfluence.attack import Attack, attack
 from minfluence.fit import Fit, fit
-from minfluence.hessian import Hessian, dense, spectrum
+from minfluence.hessian import Hessian, SuggestedDamping, dense, spectrum, suggest_damping
 from minfluence.influence import FarFromMinimum, Influence
 from minfluence.linear import LinearObjective
 from minfluence.objective import Objective
@@ -46,6 +46,7 @@ __all__ = [
     "Objective",
     "Refits",
     "Solution",
+    "SuggestedDamping",
     "actual_change",
     "actual_perturbed_change",
     "agreement",
@@ -65,5 +66,6 @@ __all__ = [
     "refit_without",
     "safe_scale",
     "spectrum",
+    "suggest_damping",
 ]
 __version__ = "0.1.0"

@@ -1,5 +1,7 @@
 """The Hessian as something you multiply by."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
@@ -16,21 +18,38 @@ class Hessian:
     theta : array, shape (p,)
     damping : float
         Added to every eigenvalue; at least 0. Unlike `l2` it is no part of the model.
+    curvature : {"hessian", "gauss-newton"}
+        "gauss-newton" puts ``gnvp_at(theta)`` in the Hessian's place: the part of it that is never
+        negative, and the same matrix for a model that is linear in theta.
 
     References
     ----------
-    Koh & Liang (2017), section 3 (products instead of the matrix) and 4.2 (damping).
+    Koh & Liang (2017), section 3 (products instead of the matrix) and 4.2 (damping); Schraudolph
+    (2002) for the Gauss-Newton product.
     """
 
-    def __init__(self, objective, theta, damping=0.0):
+    def __init__(self, objective, theta, damping=0.0, curvature="hessian"):
         self.objective, self.theta = objective, theta
-        self.damping = check_strength("damping", damping)
+        self.damping, self.curvature = check_strength("damping", damping), curvature
         self.shape = (len(theta), len(theta))
-        self._hvp = objective.hvp_at(theta)
+        if curvature == "hessian":
+            self._product, self._matrix = objective.hvp_at(theta), objective.hessian
+        elif curvature == "gauss-newton":
+            self._product, self._matrix = objective.gnvp_at(theta), objective.gauss_newton
+        else:
+            raise ValueError(f'curvature must be "hessian" or "gauss-newton", got {curvature!r}.')
 
     def __matmul__(self, V):
         """(H + damping * I) V, for one vector (p,) or a block of columns (p, k)."""
-        return self._hvp(V) + self.damping * V
+        return self._product(V) + self.damping * V
+
+    @property
+    def flops(self):
+        """Operations of one product, and of the whole matrix; None where nobody counts them."""
+        whole = self._matrix.__name__ + "_flops"  # hessian_flops or gauss_newton_flops
+        if hasattr(self.objective, whole):
+            return self.objective.hvp_flops, getattr(self.objective, whole)
+        return None
 
     @property
     def n(self):
@@ -39,11 +58,11 @@ class Hessian:
 
     def sample(self, indices):
         """Unbiased estimate of this matrix from some examples.  (b,) -> Hessian."""
-        return Hessian(self.objective.subset(indices), self.theta, self.damping)
+        return Hessian(self.objective.subset(indices), self.theta, self.damping, self.curvature)
 
     def __array__(self, dtype=None, copy=None):
         """The matrix itself, for ``np.asarray(H)``."""
-        H = self.objective.hessian(self.theta)
+        H = self._matrix(self.theta)
         H[np.diag_indices(len(H))] += self.damping
         return H if dtype is None else H.astype(dtype)
 
@@ -105,3 +124,68 @@ def spectrum(A, k=1, *, rtol=1e-3, max_steps=300):
             "allow more max_steps, or ask for a larger rtol."
         ) from None
     return smallest, largest
+
+
+@dataclass(frozen=True)
+class SuggestedDamping:
+    """How much damping a matrix needs, and why.
+
+    Attributes
+    ----------
+    damping : float
+    smallest, largest : float
+        The extreme eigenvalues that the suggestion rests on.
+    reason : str
+    """
+
+    damping: float
+    smallest: float
+    largest: float
+    reason: str
+
+
+def suggest_damping(A, rtol=1e-3):
+    """Look at the extreme eigenvalues of an undamped matrix, and suggest a damping.
+
+    Parameters
+    ----------
+    A : object with ``A @ v`` and ``shape``
+        Symmetric, such as ``Hessian(objective, theta)``.
+    rtol : float
+        Accuracy of the eigenvalues, in units of the largest: a smallest one that is closer to zero
+        than this counts as not positive.
+
+    Returns
+    -------
+    SuggestedDamping
+        Zero for a matrix that is safely positive definite, since damping changes the answer; half
+        as much again as the size of the most negative eigenvalue otherwise.
+
+    Raises
+    ------
+    ValueError
+        If no eigenvalue is positive.
+
+    References
+    ----------
+    Koh & Liang (2017), section 4.2: damping of about the size of the most negative eigenvalue.
+    """
+    (smallest,), (largest,) = (values.tolist() for values in spectrum(A, rtol=rtol))
+    if largest <= 0:
+        raise ValueError(
+            f"No eigenvalue is positive, the largest is {largest:.2e}: theta is far from a minimum "
+            "and no damping gives the inverse a meaning. Train it first."
+        )
+    seen = f"The eigenvalues reach from {smallest:.2e} to {largest:.2e}"
+    if smallest > rtol * largest:
+        return SuggestedDamping(
+            0.0, smallest, largest, f"{seen}, all positive: no damping is needed."
+        )
+    least = max(-smallest, rtol * largest)
+    return SuggestedDamping(
+        1.5 * least,
+        smallest,
+        largest,
+        f"{seen}: damping must exceed {least:.2e} to make all of them positive, and half as much "
+        "again keeps the smallest away from zero.",
+    )

@@ -15,7 +15,9 @@ from minfluence.hessian import Hessian
 from minfluence.solvers import Solution, cg, direct, factorize, lissa
 from minfluence.training_set import check_replacements, check_theta
 
-DIRECT_LIMIT = 2_000  # parameters up to which one factorisation beats many products
+SMALL = 2_000  # parameters up to which a factorisation is cheap, and exact, for any objective
+FACTOR_LIMIT = 10_000  # parameters up to which the Hessian may be written out: 0.8 GB
+STEPS = 40  # products that CG takes for one right-hand side, roughly, when it is preconditioned
 SCRATCH_BYTES = 2**28  # working memory for blocks of test points or of example gradients
 
 
@@ -75,6 +77,7 @@ class Report:
     ----------
     solver : str
     damping : float
+    curvature : str
     grad_norm : float
         Length of the risk's gradient at theta.
     example_push : float
@@ -86,6 +89,7 @@ class Report:
 
     solver: str
     damping: float
+    curvature: str
     grad_norm: float
     example_push: float
     solves: list = field(default_factory=list)
@@ -114,11 +118,12 @@ class Report:
 
     def __str__(self):
         spread = "" if self.spread is None else f"spread {self.spread:.1e}, "
+        on = "" if self.curvature == "hessian" else f" on the {self.curvature} matrix"
         return (
-            f"solver {self.solver}, damping {self.damping:g}; gradient norm {self.grad_norm:.1e} "
-            f"(one example's push: {self.example_push:.1e}); {len(self.solves)} block solves, "
-            f"at most {self.steps} steps, residual {self.residual:.1e}, "
-            f"{spread}{'all converged' if self.converged else 'NOT all converged'}"
+            f"solver {self.solver}, damping {self.damping:g}{on}; "
+            f"gradient norm {self.grad_norm:.1e} (one example's push: {self.example_push:.1e}); "
+            f"{len(self.solves)} block solves, at most {self.steps} steps, "
+            f"residual {self.residual:.1e}, {spread}{'all converged' if self.converged else 'NOT all converged'}"
         )
 
 
@@ -131,10 +136,14 @@ class Influence:
     theta : array, shape (p,)
         A minimiser of the objective's risk, from `minfluence.fit` or a fit of your own.
     solver : {"auto", "direct", "cg", "lissa"} or callable ``(A, B) -> Solution``
-        "auto" is "direct" up to 2,000 parameters, else "cg". Options by `functools.partial`:
-        ``partial(minfluence.cg, rtol=1e-6)``.
+        "auto" is "direct" up to 2,000 parameters; beyond that it is whichever takes fewer
+        operations for the right-hand sides at hand, "direct" or "cg" with the objective's own
+        preconditioner. Options by `functools.partial`: ``partial(minfluence.cg, rtol=1e-6)``.
+        A solver sees what the objective computes with: tensors from a `TorchObjective`.
     damping : float
         Added to the eigenvalues of the Hessian.
+    curvature : {"hessian", "gauss-newton"}
+        "gauss-newton" for networks, whose Hessian has negative eigenvalues; see `Hessian`.
 
     Attributes
     ----------
@@ -151,24 +160,25 @@ class Influence:
     Koh & Liang (2017), KL (1), (2), (3), (5).
     """
 
-    def __init__(self, objective, theta, *, solver="auto", damping=0.0):
+    def __init__(self, objective, theta, *, solver="auto", damping=0.0, curvature="hessian"):
         self.objective = objective
         self.theta = check_theta(theta, objective.p)
-        self.H = Hessian(objective, self.theta, damping)
-        if solver == "auto":
-            solver = "direct" if self.theta.size <= DIRECT_LIMIT else "cg"
-        named = {"direct": direct, "cg": cg, "lissa": lissa}
-        if not (callable(solver) or isinstance(solver, str) and solver in named):
+        self.H = Hessian(objective, self.theta, damping, curvature)
+        if solver == "auto" and self.theta.size <= SMALL:
+            solver = "direct"
+        if not (callable(solver) or solver in ("auto", "direct", "cg", "lissa")):
             raise ValueError(
                 f'solver must be "auto", "direct", "cg", "lissa" or a callable (A, B) -> Solution, '
                 f"got {solver!r}."
             )
-        self._solver = named[solver] if isinstance(solver, str) else solver
+        self._solver = {"direct": direct, "cg": cg, "lissa": lissa}.get(solver, solver)
         self._factor = None  # made at the first direct solve, then reused
+        self._preconditioned = None  # made at the first solve by preconditioned CG
         self._latest = None  # the latest test gradients and their s_test
         self.report = Report(
             solver if isinstance(solver, str) else _name(solver),
-            damping,
+            self.H.damping,
+            curvature,
             float(np.linalg.norm(objective.grad(self.theta))),
             _example_push(objective, self.theta),
         )
@@ -344,19 +354,49 @@ class Influence:
         return self._latest[1]
 
     def _solve(self, B):
-        if self._solver is direct:
+        solver = self._solver
+        if solver == "auto":
+            solver = self._choose(B.shape[1])
+            self.report.solver = f"auto ({_name(solver)})"
+        if solver is direct:
             if self._factor is None:
                 self._factor = factorize(self.H)
             solution = self._factor(B)
         else:
-            solution = self._solver(self.H, B)
+            solution = solver(self.H, self.objective.to_native(B))
             if not isinstance(solution, Solution):
                 raise ValueError(
                     "A solver must return a minfluence.Solution(x, converged, steps, residual), "
                     f"got {type(solution).__name__}."
                 )
+            solution = replace(solution, x=self.objective.to_numpy(solution.x))
         self.report.solves.append(replace(solution, x=None))
         return solution
+
+    def _choose(self, k):
+        """The solver "auto" takes for k right-hand sides: the one with fewer operations.
+
+        Writing the Hessian out and factorising it serves any number of right-hand sides; CG takes
+        about `STEPS` products for each of them. An objective that does not count its operations
+        has to write its Hessian out column by column, and that never pays for few.
+        """
+        p, flops = self.theta.size, self.H.flops
+        if self._factor is None:
+            product, matrix = flops or (0.0, np.inf)
+            if p > FACTOR_LIMIT or matrix + p**3 / 3 > k * STEPS * product:
+                if self._preconditioned is None:
+                    self._preconditioned = _preconditioned_cg(
+                        self.objective, self.theta, self.H.damping
+                    )
+                return self._preconditioned
+        return direct
+
+
+def _preconditioned_cg(objective, theta, damping):
+    """CG with the objective's own preconditioner, if it has one."""
+    if not hasattr(objective, "preconditioner"):
+        return cg
+    return partial(cg, preconditioner=objective.preconditioner(theta, damping))
 
 
 def _name(solver):

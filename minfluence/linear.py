@@ -10,6 +10,7 @@ stay in the processor's cache, so memory does not grow with n.
 """
 
 import numpy as np
+from scipy.linalg import get_blas_funcs
 
 from minfluence.training_set import TrainingSet, check_columns, check_examples, check_theta
 
@@ -100,23 +101,51 @@ class LinearObjective(TrainingSet):
         """Hessian of the risk at theta times V.  (p,), (p,) or (p, k) -> like V."""
         return self.hvp_at(theta)(V)
 
+    def gnvp_at(self, theta):
+        """The Gauss-Newton product: of a model linear in theta it is the Hessian's."""
+        return self.hvp_at(theta)
+
+    def gnvp(self, theta, V):
+        """Gauss-Newton matrix at theta times V.  (p,), (p,) or (p, k) -> like V."""
+        return self.hvp(theta, V)
+
+    def gauss_newton(self, theta):
+        """The Gauss-Newton matrix itself, which is the Hessian.  (p,) -> (p, p)."""
+        return self.hessian(theta)
+
     def hessian(self, theta):
-        """The Hessian itself, from c (c + 1) / 2 weighted products XᵀX.  (p,) -> (p, p)."""
+        """The Hessian itself, from one weighted product XᵀX for each pair of scores.
+
+        Where a constant added to all scores changes nothing, the rows of D_i sum to zero, and the
+        pairs of a score with itself follow from the others: c (c - 1) / 2 products instead of
+        c (c + 1) / 2.  (p,) -> (p, p)
+        """
         d, c = self.X.shape[1], self.loss.n_outputs
+        blocks = np.zeros((len(self._pairs), d, d), dtype=self.X.dtype)
+        for X, w, D in self._curvatures(theta):
+            for block, (a, b) in zip(blocks, self._pairs, strict=True):
+                _add_gram(block, X, w * D[:, a, b])
         H = np.zeros((d, c, d, c), dtype=self.X.dtype)
-        scores = self._scores(self.X, self._theta(theta))
-        unit = np.eye(c, dtype=self.X.dtype)[None]
-        for X, y, w, S in self._chunks(self.y, self.weights, scores, columns=c, size=8):
-            D = w[:, None, None] * self.loss.curvature(S, y, unit)  # (rows, c, c)
+        for block, (a, b) in zip(blocks, self._pairs, strict=True):
+            H[:, a, :, b] = H[:, b, :, a] = _symmetric(block)
+        if self.loss.shift_invariant:
             for a in range(c):
-                for b in range(a + 1):
-                    H[:, a, :, b] += _weighted_gram(X, D[:, a, b])
-        for a in range(c):
-            for b in range(a):
-                H[:, b, :, a] = H[:, a, :, b]
+                H[:, a, :, a] = -sum(H[:, a, :, b] for b in range(c) if b != a)
         H = H.reshape(self.p, self.p)
         H[np.diag_indices(self.p)] += self._penalty
         return H
+
+    @property
+    def hvp_flops(self):
+        """Floating-point operations of one product with the Hessian: X V and Xᵀ U."""
+        return 4.0 * self.n * self.p
+
+    @property
+    def hessian_flops(self):
+        """Floating-point operations of the Hessian: symmetric products take half of 2 n d^2."""
+        return 1.0 * len(self._pairs) * self.n * self.X.shape[1] ** 2
+
+    gauss_newton_flops = hessian_flops
 
     def preconditioner(self, theta, damping=0.0):
         """Approximate inverse of ``H + damping I``, for `minfluence.cg`.
@@ -136,13 +165,12 @@ class LinearObjective(TrainingSet):
             Used as ``M @ v``, on (p,) or (p, k).
         """
         d, c = self.X.shape[1], self.loss.n_outputs
-        A, D = np.zeros((d, d), dtype=self.X.dtype), np.zeros((c, c), dtype=self.X.dtype)
-        scores = self._scores(self.X, self._theta(theta))
-        unit = np.eye(c, dtype=self.X.dtype)[None]
-        for X, y, w, S in self._chunks(self.y, self.weights, scores, columns=c, size=8):
-            A += _weighted_gram(X, w)
-            D += np.einsum("n,nab->ab", w, self.loss.curvature(S, y, unit))
-        return KroneckerInverse(A, D / self.weights.sum(), self._penalty + damping)
+        A, mean_D = np.zeros((d, d), dtype=self.X.dtype), np.zeros((c, c), dtype=self.X.dtype)
+        for X, w, D in self._curvatures(theta):
+            _add_gram(A, X, w)
+            mean_D += np.einsum("n,nab->ab", w, D)
+        mean_D /= self.weights.sum()
+        return KroneckerInverse(_symmetric(A), mean_D, self._penalty + damping)
 
     def example_dots(self, theta, V):
         """grad L(z_i, theta) . v for every i at once.  (p,), (p,) or (p, k) -> (n,) or (n, k)."""
@@ -216,10 +244,27 @@ class LinearObjective(TrainingSet):
         slope = self.loss.slope(self._scores(X, theta), y)
         return (X[:, :, None] * slope[:, None, :]).reshape(len(X), self.p)
 
-    def _chunks(self, *arrays, columns, size=1):
-        """Rows of X, and of the other arrays, a cache-sized chunk (or `size` of them) at a time."""
+    @property
+    def _pairs(self):
+        """The pairs of scores whose blocks of the Hessian must be computed."""
+        return [
+            (a, b)
+            for a in range(self.loss.n_outputs)
+            for b in range(a + (not self.loss.shift_invariant))
+        ]
+
+    def _curvatures(self, theta):
+        """Chunks of X, the weights, and every example's curvature D (rows, c, c) in its scores."""
+        c = self.loss.n_outputs
+        scores = self._scores(self.X, self._theta(theta))
+        unit = np.eye(c, dtype=self.X.dtype)[None]
+        for X, y, w, S in self._chunks(self.y, self.weights, scores, columns=c):
+            yield X, w, self.loss.curvature(S, y, unit)
+
+    def _chunks(self, *arrays, columns):
+        """Rows of X, and of the other arrays, a cache-sized chunk at a time."""
         width = max(self.X.shape[1], self.loss.n_outputs * columns)
-        rows = max(1, size * CHUNK_BYTES // (self.X.itemsize * width))
+        rows = max(1, CHUNK_BYTES // (self.X.itemsize * width))
         for start in range(0, self.n, rows):
             part = slice(start, start + rows)
             yield self.X[part], *(a[part] for a in arrays)
@@ -251,9 +296,16 @@ class KroneckerInverse:
         return (self._U @ W.reshape(d, -1)).reshape(V.shape)
 
 
-def _weighted_gram(X, weights):
-    """Xᵀ diag(weights) X as AᵀA, which BLAS does in half the work, if all signs agree."""
-    if (weights >= 0).all() or (weights <= 0).all():
-        A = X * np.sqrt(np.abs(weights))[:, None]
-        return np.sign(weights.sum()) * (A.T @ A)
-    return X.T @ (X * weights[:, None])
+def _add_gram(A, X, weights):
+    """Add the upper triangle of Xᵀ diag(weights) X to A, in half the work of a whole product."""
+    syrk = get_blas_funcs("syrk", (A,))
+    for sign in (1.0, -1.0):  # a square root needs weights of one sign
+        root = np.sqrt(np.maximum(sign * weights, 0.0))
+        if root.any():  # A.T and (...).T are in BLAS's order of columns, so nothing is copied
+            syrk(sign, (X * root[:, None]).T, beta=1.0, c=A.T, lower=True, overwrite_c=True)
+
+
+def _symmetric(A):
+    """The whole matrix, given its upper triangle.  (d, d) -> (d, d)."""
+    upper = np.triu(A)
+    return upper + np.triu(A, 1).T

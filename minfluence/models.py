@@ -38,6 +38,8 @@ class LinearLoss:
         Its Hessian in the scores, at the scores `S` (n, c), times `T` (n, c, k).
     check_labels : callable ``(y, training) -> None``
         Raises `ValueError` when the labels are not the ones this loss expects.
+    shift_invariant : bool
+        Whether a constant added to all scores of an example leaves its loss as it was.
     """
 
     name: str
@@ -46,10 +48,15 @@ class LinearLoss:
     slope: Callable
     curvature: Callable
     check_labels: Callable
+    shift_invariant: bool = False
 
     def __call__(self, theta, X, y):
         """Loss of every example.  (d * c,), (n, d), (n,) -> (n,)."""
-        return self.value(X @ theta.reshape(X.shape[1], self.n_outputs), y)
+        return self.value(self.scores(theta, X), y)
+
+    def scores(self, theta, X):
+        """Scores of every example.  (d * c,), (n, d) -> (n, c)."""
+        return X @ theta.reshape(X.shape[1], self.n_outputs)
 
     def n_parameters(self, n_features):
         """Length of theta for inputs of `n_features` values."""
@@ -244,7 +251,13 @@ def softmax(n_classes):
             )
 
     return LinearLoss(
-        "softmax", n_classes, _softmax_value, _softmax_slope, _softmax_curvature, check_labels
+        "softmax",
+        n_classes,
+        _softmax_value,
+        _softmax_slope,
+        _softmax_curvature,
+        check_labels,
+        shift_invariant=True,
     )
 
 
@@ -331,7 +344,11 @@ class ConvNet:
 
     def __call__(self, theta, X, y):
         """Softmax loss of every image.  (p,), (n, side * side), (n,) -> (n,)."""
-        return _softmax_value(self.scores(theta, X), y)
+        return self.value(self.scores(theta, X), y)
+
+    def value(self, scores, y):
+        """Softmax loss, given the scores.  (n, n_classes), (n,) -> (n,)."""
+        return _softmax_value(scores, y)
 
     def scores(self, theta, X):
         """Scores of every class.  (p,), (n, side * side) -> (n, n_classes)."""

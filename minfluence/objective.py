@@ -77,6 +77,38 @@ class Objective(TrainingSet):
         """Hessian of the risk at theta times V.  (p,), (p,) or (p, k) -> like V."""
         return self.hvp_at(theta)(V)
 
+    def gnvp_at(self, theta):
+        """The map V -> Gauss-Newton matrix at theta times V; V is (p,) or a block (p, k).
+
+        ``sum_i w_i J_iᵀ D_i J_i`` plus the penalty: J_i differentiates the scores of example i in
+        theta, D_i is the Hessian of its loss in the scores. It is what remains of the Hessian when
+        the curvature of the scores is dropped, and positive semi-definite for a convex loss.
+        """
+        if not (hasattr(self.losses, "scores") and hasattr(self.losses, "value")):
+            raise ValueError(
+                'curvature="gauss-newton" needs losses with the methods scores(theta, X) and '
+                "value(scores, y), as those of minfluence.models have."
+            )
+        theta = check_theta(theta, self.p)
+        transposed, S = make_vjp(lambda t: self.losses.scores(t, self.X), theta)
+        J, _ = make_vjp(transposed, np.zeros_like(S))
+        D, _ = make_vjp(grad(lambda S: anp.dot(self.weights, self.losses.value(S, self.y))), S)
+        penalty = self.weights.sum() * self.l2
+
+        def product(v):
+            return transposed(D(J(v))) + penalty * v
+
+        return lambda V: _by_column(product, V, theta.size)
+
+    def gnvp(self, theta, V):
+        """Gauss-Newton matrix at theta times V.  (p,), (p,) or (p, k) -> like V."""
+        return self.gnvp_at(theta)(V)
+
+    def gauss_newton(self, theta):
+        """The Gauss-Newton matrix itself, column by column.  (p,) -> (p, p)."""
+        G = self.gnvp(theta, np.eye(np.size(theta)))
+        return 0.5 * (G + G.T)  # symmetric to the last bit
+
     def hessian(self, theta):
         """The Hessian itself, column by column.  (p,) -> (p, p)."""
         H = self.hvp(theta, np.eye(np.size(theta)))

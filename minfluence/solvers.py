@@ -1,6 +1,7 @@
 """Solve ``A x = b``: exactly, by products ``A @ v``, or by products with random samples of `A`.
 
-`b` may be one vector (p,) or a block of right-hand sides (p, k).
+`b` may be one vector (p,) or a block of right-hand sides (p, k).  The iterative solvers compute
+with whatever `b` is made of, NumPy arrays or tensors on a device; certificates are NumPy.
 """
 
 import warnings
@@ -9,6 +10,7 @@ from functools import partial
 from numbers import Integral
 
 import numpy as np
+from array_api_compat import array_namespace, is_numpy_array, to_device
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigvalsh, get_blas_funcs
 
 from minfluence.hessian import dense
@@ -154,18 +156,19 @@ def cg(A, b, *, rtol=None, max_steps=None, preconditioner=None):
     Koh & Liang (2017), section 3, "Conjugate gradients"; Hestenes & Stiefel (1952).
     """
     B = _right_hand_sides(b)
+    xp = array_namespace(B)
     if rtol is None:
-        rtol = 1e-8 if B.dtype == np.float64 else 1e-5
+        rtol = 1e-8 if B.dtype == xp.float64 else 1e-5
     max_steps = 10 * len(B) if max_steps is None else max_steps
     apply_M = (lambda R: R) if preconditioner is None else preconditioner.__matmul__
 
-    target = 0.9 * rtol * np.linalg.norm(B, axis=0)  # 0.9: room for rounding in R
-    X, R = np.zeros_like(B), B
+    target = 0.9 * rtol * _norms(B)  # 0.9: room for rounding in R
+    X, R = xp.zeros_like(B), B
     steps = np.zeros(B.shape[1], dtype=int)
     live = np.arange(B.shape[1])  # columns still in the block
-    P, rz_old = np.zeros_like(B), np.ones(B.shape[1], dtype=B.dtype)
+    P, rz_old = xp.zeros_like(B), xp.ones_like(B[0])
     for step in range(max_steps + 1):
-        going = np.linalg.norm(R, axis=0) > target[live]
+        going = _norms(R) > target[live]
         live, R, P, rz_old = live[going], R[:, going], P[:, going], rz_old[going]
         if step == max_steps or not live.size:
             break
@@ -173,15 +176,15 @@ def cg(A, b, *, rtol=None, max_steps=None, preconditioner=None):
         rz = _dots(R, Z)
         if not (rz > 0).all():
             raise NotPositiveDefinite(
-                f"rᵀMr = {rz.min():.2e} at step {step}: the preconditioner must be symmetric and "
-                "positive definite, like the inverse of A."
+                f"rᵀMr = {float(rz.min()):.2e} at step {step}: the preconditioner must be "
+                "symmetric and positive definite, like the inverse of A."
             )
         P = Z + (rz / rz_old) * P
         AP = A @ P
         curvature = _dots(P, AP)
         if not (curvature > 0).all():
             raise NotPositiveDefinite(
-                f"vᵀAv = {curvature.min():.2e} at step {step}: "
+                f"vᵀAv = {float(curvature.min()):.2e} at step {step}: "
                 f"A has a non-positive eigenvalue. {REMEDY}"
             )
         alpha = rz / curvature
@@ -262,10 +265,11 @@ def lissa(A, b, *, scale=None, depth=5_000, repeats=10, batch_size=1, rtol=0.5, 
         scale = safe_scale(A, batch_size, rng)
     elif not scale > 0:
         raise ValueError(f"scale must be greater than 0, got {scale!r}: leave it out to find one.")
-    runs = np.stack(  # (repeats, p, k)
+    xp = array_namespace(B)
+    runs = xp.stack(  # (repeats, p, k)
         [_neumann(A, B, scale, depth, batch_size, rng) / scale for _ in range(repeats)]
     )
-    X, spread = runs.mean(axis=0), _relative_spread(runs)
+    X, spread = xp.mean(runs, axis=0), _relative_spread(runs)
     residual = _relative_residual(B, A @ X)
     steps = np.full(B.shape[1], depth * repeats)
     solution = Solution(X, residual <= rtol, steps, residual, spread)
@@ -326,11 +330,11 @@ def _sample(A, batch_size, rng):
 
 def _neumann(A, B, scale, depth, batch_size, rng):
     """One run of the recursion: x = b + (I - A_sample / scale) x, `depth` times.  -> (p, k)."""
-    X, size_b = B, np.linalg.norm(B)
+    X, size_b = B, _size(B)
     for step in range(depth):
         X = B + X - (_sample(A, batch_size, rng) @ X) / scale
         # each step adds b, so while all factors shrink, x is at most (step + 2) b long
-        if not np.linalg.norm(X) <= 10 * (step + 2) * size_b:
+        if not _size(X) <= 10 * (step + 2) * size_b:
             raise Diverged(
                 f"lissa diverged at step {step} with scale={scale:.3g}: some samples are more "
                 f"curved than that. Use scale={safe_scale(A, batch_size):.3g}, or leave scale out."
@@ -342,8 +346,9 @@ def _relative_spread(runs):
     """Standard error of the mean of repeats, relative to the mean.  (r, p, k) -> (k,) or None."""
     if len(runs) == 1:
         return None
-    error = np.linalg.norm(runs.std(axis=0, ddof=1), axis=0) / np.sqrt(len(runs))
-    size = np.linalg.norm(runs.mean(axis=0), axis=0)
+    xp = array_namespace(runs)
+    error = _norms(xp.std(runs, axis=0, correction=1)) / np.sqrt(len(runs))
+    size = _norms(xp.mean(runs, axis=0))
     return error / np.where(size > 0, size, 1.0)
 
 
@@ -358,7 +363,7 @@ def _check_counts(A, batch_size, **counts):
 def _right_hand_sides(b):
     """One right-hand side (p,) or a block (p, k), always as a finite block (p, k)."""
     B = _floating(b).reshape(len(b), -1)
-    if not np.isfinite(B).all():
+    if not array_namespace(B).isfinite(B).all():
         raise ValueError("The right-hand side b holds NaN or infinity.")
     return B
 
@@ -372,16 +377,26 @@ def _first_column(solution):
 
 
 def _floating(A):
-    """An array of floats; whole numbers become float64."""
-    A = np.asarray(A)
-    return A.astype(np.result_type(A, np.float32), copy=False)
+    """An array of floats; whole numbers, and what is no array yet, become float64."""
+    if not hasattr(A, "dtype"):
+        A = np.asarray(A)
+    return A.astype(np.result_type(A, np.float32), copy=False) if is_numpy_array(A) else A
 
 
 def _dots(P, Q):
     """Inner product of each column of P with the same column of Q.  (p, k), (p, k) -> (k,)."""
-    return np.einsum("pk,pk->k", P, Q)
+    return array_namespace(P).einsum("pk,pk->k", P, Q)
+
+
+def _norms(B):
+    """Length of each column, as NumPy.  (p, k) -> (k,)."""
+    return np.asarray(to_device(array_namespace(B).linalg.vector_norm(B, axis=0), "cpu"))
+
+
+def _size(B):
+    return float(array_namespace(B).linalg.vector_norm(B))
 
 
 def _relative_residual(b, Ax):
-    norm_b = np.linalg.norm(b, axis=0)
-    return np.linalg.norm(b - Ax, axis=0) / np.where(norm_b > 0, norm_b, 1.0)
+    norm_b = _norms(b)
+    return _norms(b - Ax) / np.where(norm_b > 0, norm_b, 1.0)

@@ -89,6 +89,14 @@ class TrainingSet:
         weights = self.weights[indices] * (self.n / len(indices))
         return self._changed(X=self.X[indices], y=self.y[indices], weights=weights)
 
+    def to_native(self, V):
+        """An array in the form in which this objective computes: here as it is."""
+        return V
+
+    def to_numpy(self, V):
+        """The way back from `to_native`."""
+        return V
+
     def _changed(self, **attributes):
         new = copy.copy(self)
         vars(new).update(attributes)

@@ -1,5 +1,6 @@
-"""Tiny problems that the tests share: every model, both objectives, and a network."""
+"""Tiny problems that the tests share: every model, every objective, and a network."""
 
+import importlib.util
 from dataclasses import dataclass
 from functools import cache, partial
 
@@ -16,6 +17,7 @@ LOSSES = {
     "softmax": models.softmax(3),
 }
 CLASSES = {"Objective": Objective, "LinearObjective": LinearObjective}
+HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 
 @dataclass(frozen=True)
@@ -27,15 +29,11 @@ class Problem:
     theta: np.ndarray
     X_test: np.ndarray
     y_test: np.ndarray
-
-    @property
-    def losses(self):
-        """The model, whichever name the objective gives it."""
-        return loss_of(self.objective)
+    losses: object  # the model, in NumPy
 
 
 def loss_of(objective):
-    """The per-example loss of either objective."""
+    """The per-example loss of either NumPy objective."""
     return objective.loss if isinstance(objective, LinearObjective) else objective.losses
 
 
@@ -53,7 +51,9 @@ def make_examples(name, n=40, d=4, seed=0):
 
 
 def make_objective(kind, name, *, n=40, d=4, l2=0.05, seed=0, **options):
-    """Build one of the eight objectives, on examples of its own."""
+    """Build an objective, on examples of its own."""
+    if kind == "TorchObjective":
+        return make_torch_objective(name, *make_examples(name, n, d, seed), l2=l2, **options)
     return CLASSES[kind](LOSSES[name], *make_examples(name, n, d, seed), l2=l2, **options)
 
 
@@ -80,8 +80,43 @@ def network_examples(n=40, seed=0):
     return X, np.where((X**2).sum(axis=1) + 0.5 * rng.standard_normal(n) > 2.5, 1, -1)
 
 
+def make_torch_objective(name, X, y, **options):
+    """The same models in torch, a few examples at a time."""
+    import torch
+    from torch.nn import functional as F
+
+    from minfluence.torch_objective import TorchObjective
+
+    def margin(S, y):
+        return y * S[:, 0]
+
+    values = {
+        "squared": lambda S, y: 0.5 * (S[:, 0] - y) ** 2,
+        "logistic": lambda S, y: F.softplus(-margin(S, y)),
+        "network": lambda S, y: F.softplus(-margin(S, y)),
+        "smooth_hinge": lambda S, y: 0.5 * F.softplus((1 - margin(S, y)) / 0.5),
+        "softmax": lambda S, y: F.cross_entropy(S, y, reduction="none"),
+    }
+
+    class Losses:
+        value = staticmethod(values[name])
+
+        def __call__(self, theta, X, y):
+            return self.value(self.scores(theta, X), y)
+
+        def scores(self, theta, X):
+            if name != "network":
+                return X @ theta.reshape(X.shape[1], -1)
+            W, b, v, c = theta[:8].reshape(2, 4), theta[8:12], theta[12:16], theta[16]
+            return (torch.tanh(X @ W + b) @ v + c)[:, None]
+
+    p = 17 if name == "network" else X.shape[1] * (3 if name == "softmax" else 1)
+    return TorchObjective(Losses(), X, y, p=p, **{"batch_size": 13} | options)
+
+
 CONVEX = [f"{kind}-{name}" for kind in CLASSES for name in LOSSES]
-PROBLEMS = [*CONVEX, "Objective-network"]
+TORCH = [f"TorchObjective-{name}" for name in (*LOSSES, "network")] if HAS_TORCH else []
+PROBLEMS = [*CONVEX, "Objective-network", *TORCH]
 
 
 @cache  # objectives are never changed, so the tests may share them
@@ -89,7 +124,9 @@ def make_problem(key):
     """Fit one of `PROBLEMS`, and set test points beside it."""
     kind, name = key.split("-")
     if name == "network":
-        objective = Objective(network_losses, *network_examples(), l2=0.01)
+        make = make_torch_objective if kind == "TorchObjective" else Objective
+        model = "network" if kind == "TorchObjective" else network_losses
+        objective = make(model, *network_examples(), l2=0.01)
         start = np.random.default_rng(0).standard_normal(17)
         X_test, y_test = network_examples(3, seed=1)
     else:
@@ -97,7 +134,8 @@ def make_problem(key):
         X_test, y_test = make_examples(name, 3, seed=1)
     theta_hat = fit(objective, start, gtol=1e-13).theta
     theta = theta_hat + 0.3 * np.random.default_rng(2).standard_normal(theta_hat.size)
-    return Problem(objective, theta_hat, theta, X_test, y_test)
+    losses = network_losses if name == "network" else LOSSES[name]
+    return Problem(objective, theta_hat, theta, X_test, y_test, losses)
 
 
 def central_difference(f, x, h=1e-5):

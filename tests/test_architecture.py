@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "models": set(),
     "objective": {"training_set"},
     "linear": {"training_set"},
+    "torch_objective": {"training_set"},
     "hessian": {"training_set"},
     "solvers": {"hessian"},
     "fit": {"hessian", "solvers", "training_set"},

@@ -253,13 +253,51 @@ def test_damping_reaches_every_solver(problem, solver):
     assert_allclose(solved, expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
 
 
-def test_auto_is_direct_for_few_parameters_and_cg_for_many(logistic, monkeypatch):
-    def chosen():
-        return Influence(logistic.objective, logistic.theta_hat).report.solver
+def test_auto_takes_whichever_solver_needs_fewer_operations(monkeypatch):
+    p = make_problem("LinearObjective-softmax")  # n = 40, p = 12, c = 3
+    monkeypatch.setattr(equations, "SMALL", 3)
+    # Writing out and factorising: 3 * 40 * 4^2 + 12^3 / 3 = 2,496. CG: steps * 4 * 40 * 12 each.
+    monkeypatch.setattr(equations, "STEPS", 1)
+    influence = Influence(p.objective, p.theta_hat)
+    one = influence.up_loss(p.X_test[0], p.y_test[0])
+    assert influence.report.solver == "auto (cg)"
+    three = influence.up_loss(p.X_test, p.y_test)
+    assert influence.report.solver == "auto (direct)"
+    assert_allclose(one, three[0], rtol=1e-6, atol=1e-8)
+    influence.up_loss(p.X_test[1], p.y_test[1])
+    assert influence.report.solver == "auto (direct)", "the factor is there already"
 
-    assert chosen() == "direct"
-    monkeypatch.setattr(equations, "DIRECT_LIMIT", 3)
-    assert chosen() == "cg"
+
+def test_auto_preconditions_cg_where_the_objective_knows_how(monkeypatch):
+    p = make_problem("LinearObjective-squared")  # for which the preconditioner is exact
+    monkeypatch.setattr(equations, "SMALL", 3)
+    monkeypatch.setattr(equations, "FACTOR_LIMIT", 3)
+    influence = Influence(p.objective, p.theta_hat)
+    influence.up_loss(p.X_test, p.y_test)
+    assert influence.report.steps == 1
+
+
+def test_auto_does_not_write_out_what_must_be_made_column_by_column(network, monkeypatch):
+    monkeypatch.setattr(equations, "SMALL", 3)
+    influence = Influence(network.objective, network.theta_hat)
+    influence.up_loss(network.X_test, network.y_test)
+    assert influence.report.solver == "auto (cg)"
+
+
+def test_gauss_newton_takes_the_hessians_place(network):
+    o, theta = network.objective, network.theta_hat
+    with pytest.raises(ValueError, match="needs losses with the methods scores"):
+        Influence(o, theta, curvature="gauss-newton")
+    linear = make_problem("LinearObjective-softmax")
+    scores = [
+        Influence(linear.objective, linear.theta_hat, curvature=curvature).up_loss(
+            linear.X_test, linear.y_test
+        )
+        for curvature in ("hessian", "gauss-newton")
+    ]
+    assert_allclose(*scores, rtol=1e-10)
+    influence = Influence(linear.objective, linear.theta_hat, curvature="gauss-newton")
+    assert "on the gauss-newton matrix" in str(influence.report)
 
 
 def test_one_test_point_gives_one_row_and_several_give_several(problem, influence):

@@ -4,7 +4,7 @@ import autograd.numpy as anp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import OBJECTIVES, central_difference, make_problem
+from problems import OBJECTIVES, TORCH, central_difference, make_problem
 
 from minfluence import Objective
 
@@ -157,7 +157,7 @@ def test_whole_number_parameters_will_do(problem):
 
 
 def test_no_verb_changes_the_objective_or_its_arguments():
-    for key in ("Objective-softmax", "LinearObjective-softmax", "Objective-network"):
+    for key in ("Objective-softmax", "LinearObjective-softmax", "Objective-network", *TORCH):
         p = make_problem(key)
         o, theta, V = p.objective, p.theta.copy(), np.ones((p.theta.size, 2))
         before = [np.array(a) for a in (o.X, o.y, o.weights)]
