@@ -61,7 +61,7 @@ def fit(objective, theta=None, *, gtol=None, max_steps=200):
         if objective.p is None:
             raise ValueError("fit needs a starting point for this model: fit(objective, theta).")
         theta = np.zeros(objective.p)
-    theta = np.array(check_theta(theta, objective.p), dtype=objective.X.dtype)  # a copy
+    theta = np.array(check_theta(theta, objective.p), dtype=objective.dtype)  # a copy
     if gtol is None:
         gtol = default_gtol(objective)
 
@@ -93,7 +93,7 @@ def fit(objective, theta=None, *, gtol=None, max_steps=200):
 
 def default_gtol(objective):
     """A gradient this short is zero for practical purposes, in the data's precision."""
-    return 1e-10 if objective.X.dtype == np.float64 else 1e-5
+    return 1e-10 if objective.dtype == np.float64 else 1e-5
 
 
 def _newton_step(objective, theta, g, damping):

@@ -45,11 +45,9 @@ class Hessian:
 
     @property
     def flops(self):
-        """Operations of one product, and of the whole matrix; None where nobody counts them."""
-        whole = self._matrix.__name__ + "_flops"  # hessian_flops or gauss_newton_flops
-        if hasattr(self.objective, whole):
-            return self.objective.hvp_flops, getattr(self.objective, whole)
-        return None
+        """Operations of one product, and of the whole matrix: 0 and inf where nobody counts."""
+        o, whole = self.objective, self.curvature == "hessian"
+        return o.hvp_flops, o.hessian_flops if whole else o.gauss_newton_flops
 
     @property
     def n(self):

@@ -118,12 +118,13 @@ class Report:
 
     def __str__(self):
         spread = "" if self.spread is None else f"spread {self.spread:.1e}, "
+        converged = "all converged" if self.converged else "NOT all converged"
         on = "" if self.curvature == "hessian" else f" on the {self.curvature} matrix"
         return (
             f"solver {self.solver}, damping {self.damping:g}{on}; "
             f"gradient norm {self.grad_norm:.1e} (one example's push: {self.example_push:.1e}); "
             f"{len(self.solves)} block solves, at most {self.steps} steps, "
-            f"residual {self.residual:.1e}, {spread}{'all converged' if self.converged else 'NOT all converged'}"
+            f"residual {self.residual:.1e}, {spread}{converged}"
         )
 
 
@@ -294,7 +295,7 @@ class Influence:
         """
         o = self.objective
         indices = check_replacements(o, indices, X_new)
-        before = o.test_grads(self.theta, o.X[indices], o.y[indices])  # the penalty cancels
+        before = o.test_grads(self.theta, *o.examples(indices))  # the penalty cancels
         moved = o.test_grads(self.theta, X_new, y_new)
         return o.weights[indices] * up_loss(moved - before, self.s_test(X_test, y_test))
 
@@ -342,7 +343,7 @@ class Influence:
 
     def _test_points(self, X_test, y_test):
         X_test, y_test = np.asarray(X_test), np.asarray(y_test)
-        single = X_test.ndim == self.objective.X.ndim - 1 and y_test.ndim == 0
+        single = X_test.ndim == len(self.objective.example_shape) and y_test.ndim == 0
         if single:
             X_test, y_test = X_test[None], y_test[None]
         return *self.objective.check_test(X_test, y_test), single
@@ -380,23 +381,13 @@ class Influence:
         about `STEPS` products for each of them. An objective that does not count its operations
         has to write its Hessian out column by column, and that never pays for few.
         """
-        p, flops = self.theta.size, self.H.flops
-        if self._factor is None:
-            product, matrix = flops or (0.0, np.inf)
-            if p > FACTOR_LIMIT or matrix + p**3 / 3 > k * STEPS * product:
-                if self._preconditioned is None:
-                    self._preconditioned = _preconditioned_cg(
-                        self.objective, self.theta, self.H.damping
-                    )
-                return self._preconditioned
+        p, (product, matrix) = self.theta.size, self.H.flops
+        if self._factor is None and (p > FACTOR_LIMIT or matrix + p**3 / 3 > k * STEPS * product):
+            if self._preconditioned is None:
+                M = self.objective.preconditioner(self.theta, self.H.damping)
+                self._preconditioned = partial(cg, preconditioner=M)
+            return self._preconditioned
         return direct
-
-
-def _preconditioned_cg(objective, theta, damping):
-    """CG with the objective's own preconditioner, if it has one."""
-    if not hasattr(objective, "preconditioner"):
-        return cg
-    return partial(cg, preconditioner=objective.preconditioner(theta, damping))
 
 
 def _name(solver):

@@ -164,13 +164,20 @@ class LinearObjective(TrainingSet):
         KroneckerInverse
             Used as ``M @ v``, on (p,) or (p, k).
         """
+        A, D_sum = self.curvature_factors(theta)
+        return KroneckerInverse(A, D_sum / self.weights.sum(), self._penalty + damping)
+
+    def curvature_factors(self, theta):
+        """Factors ``sum_i w_i x_i x_iᵀ`` and ``sum_i w_i D_i``.  -> (d, d), (c, c).
+
+        Sums, so those of parts of a training set may be added.
+        """
         d, c = self.X.shape[1], self.loss.n_outputs
-        A, mean_D = np.zeros((d, d), dtype=self.X.dtype), np.zeros((c, c), dtype=self.X.dtype)
+        A, D_sum = np.zeros((d, d), dtype=self.dtype), np.zeros((c, c), dtype=self.dtype)
         for X, w, D in self._curvatures(theta):
             _add_gram(A, X, w)
-            mean_D += np.einsum("n,nab->ab", w, D)
-        mean_D /= self.weights.sum()
-        return KroneckerInverse(_symmetric(A), mean_D, self._penalty + damping)
+            D_sum += np.einsum("n,nab->ab", w, D)
+        return _symmetric(A), D_sum
 
     def example_dots(self, theta, V):
         """grad L(z_i, theta) . v for every i at once.  (p,), (p,) or (p, k) -> (n,) or (n, k)."""

@@ -277,7 +277,7 @@ class TorchObjective(TrainingSet):
 
     def to_numpy(self, V):
         """What `to_native` gave, or a solver made of it, as a NumPy array."""
-        return _numpy(V)
+        return _numpy(V) if isinstance(V, torch.Tensor) else V
 
     # Inside ------------------------------------------------------------------------------------
 

@@ -38,14 +38,39 @@ class TrainingSet:
         self.l2 = check_strength("l2", l2)
         self.weights = np.full(self.n, 1.0 / self.n, dtype=self.X.dtype)
 
+    # Operations of one product and of the whole matrices, where an objective counts them.
+    hvp_flops, hessian_flops, gauss_newton_flops = 0.0, np.inf, np.inf
+
     @property
     def n(self):
         """Number of training examples (rows of `X`, also those of weight zero)."""
         return len(self.X)
 
+    @property
+    def dtype(self):
+        """Floating-point type of the examples and of every result."""
+        return self.X.dtype
+
+    @property
+    def example_shape(self):
+        """Shape of one input."""
+        return self.X.shape[1:]
+
+    def examples(self, indices):
+        """Inputs and labels of some examples, which may be named more than once."""
+        return self.X[indices], self.y[indices]
+
+    def on(self, X, y):
+        """The same model and penalty on other examples, with equal weights.  -> a new objective."""
+        X, y = self.check_test(X, y)
+        return self._changed(X=X, y=y, weights=np.full(len(X), 1.0 / len(X), dtype=self.dtype))
+
+    def preconditioner(self, theta, damping=0.0):
+        """Approximate inverse of ``H + damping I`` for `minfluence.cg`; None if nobody has one."""
+
     def reweighted(self, weights):
         """The same examples with other weights in the risk.  (n,) -> a new objective."""
-        weights = np.asarray(weights, dtype=self.X.dtype)
+        weights = np.asarray(weights, dtype=self.dtype)
         if weights.shape != (self.n,) or not np.isfinite(weights).all():
             raise ValueError(f"weights must be {self.n} finite numbers, got shape {weights.shape}.")
         return self._changed(weights=weights)

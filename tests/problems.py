@@ -8,7 +8,7 @@ import autograd.numpy as anp
 import numpy as np
 import pytest
 
-from minfluence import LinearObjective, Objective, fit, models
+from minfluence import LinearObjective, Objective, fit, lissa, models
 
 LOSSES = {
     "squared": models.squared,
@@ -62,6 +62,7 @@ OBJECTIVES = [
     for kind in CLASSES
     for name in LOSSES
 ]
+SOLVERS = {"direct": "direct", "cg": "cg", "lissa": partial(lissa, depth=100, repeats=2)}
 LINEAR = [
     pytest.param(partial(make_objective, "LinearObjective", name), id=name) for name in LOSSES
 ]

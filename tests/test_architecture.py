@@ -21,6 +21,8 @@ MAY_IMPORT = {
     "objective": {"training_set"},
     "linear": {"training_set"},
     "torch_objective": {"training_set"},
+    "sharded": {"linear", "training_set"},
+    "checkpoint": set(),
     "hessian": {"training_set"},
     "solvers": {"hessian"},
     "fit": {"hessian", "solvers", "training_set"},
