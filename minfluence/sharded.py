@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from minfluence.linear import KroneckerInverse
 from minfluence.training_set import TrainingSet
 
-CHUNK_BYTES = 2**26  # what is read from a file at a time
+CHUNK_BYTES = 2**23  # what is read from a file at a time: it stays in cache while it is worked on
 
 
 class Chunks:
@@ -29,7 +29,7 @@ class Chunks:
         Anything whose slices are arrays, such as ``numpy.load(file, mmap_mode="r")``.
     y : array, shape (n,)
     rows : int, optional
-        Examples in each chunk; about 64 MB by default.
+        Examples in each chunk; about 8 MB by default.
     progress : bool
         Show a tqdm bar for a pass over the file that takes longer than two seconds.
     """

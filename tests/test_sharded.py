@@ -160,7 +160,7 @@ print(peak)
     if not Path("/proc/self/statm").exists():
         pytest.skip("only Linux tells how much memory is in use")
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert int(run.stdout) < 300e6  # interpreter and libraries take 100, a chunk 64
+    assert int(run.stdout) < 300e6  # of which the interpreter and its libraries take 100
 
 
 # Several processes ------------------------------------------------------------------------------
