@@ -134,6 +134,9 @@ FILES = {
     "dogfish_inceptionv3_features.npz": DataFile(
         10_680_430, "c85c210629d46609a73d5ca8b006aef29e800e6e71009b072f04fd2ab549de0f"
     ),
+    "inception_v3_trunk.npz": DataFile(
+        23_572_096, "60c7a9ba7941c0f04e3a204d6df7a7aaeddc22724d420e7ef5e76b50a472eb9b"
+    ),
     "mobilenet_v2_imagenet.npz": DataFile(
         3_375_272, "73e4264e7c8fbf0b024dd4a1a409971315e1f729e166c266830347a46294ea48"
     ),

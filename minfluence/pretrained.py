@@ -1,14 +1,45 @@
-"""Frozen networks, trained on ImageNet, as feature maps with their vector-Jacobian product.
+"""Networks trained on ImageNet, and their features with the vector-Jacobian product.
 
 They need torch (``pip install "minfluence[torch]"``), which is imported when a network is made.
 """
 
-import json
-import math
-
 import numpy as np
 
 from minfluence.data import read_arrays
+
+
+def network(name):
+    """Make a network as a torch module, in eval mode; inputs are RGB from -1 to 1.
+
+    Parameters
+    ----------
+    name : {"mobilenet_v2", "inception_v3_trunk", "inception_v3"}
+        MobileNetV2; Inception v3 up to its layer `mixed_8`; the whole of Inception v3, which
+        torchvision fetches.
+
+    Returns
+    -------
+    torch.nn.Module
+        With ``features(x)`` (k, 1280), but for the network of torchvision.
+
+    Raises
+    ------
+    ImportError
+        If torch, or torchvision for "inception_v3", is not installed.
+    DataUnavailable
+        If the file of weights cannot be had.
+    """
+    if name not in ("mobilenet_v2", "inception_v3_trunk", "inception_v3"):
+        raise ValueError(
+            "name must be mobilenet_v2, inception_v3_trunk or inception_v3 (the whole, by "
+            f"torchvision), got {name!r}."
+        )
+    if name == "inception_v3":
+        return _whole_inception()
+    networks = _networks()
+    if name == "mobilenet_v2":
+        return networks.MobileNetV2(read_arrays("mobilenet_v2_imagenet.npz")).eval()
+    return networks.InceptionV3Trunk(read_arrays("inception_v3_trunk.npz")).eval()
 
 
 def mobilenet_v2():
@@ -32,41 +63,30 @@ def mobilenet_v2():
     ----------
     Sandler et al. (2018). The weights are those of Google Coral's model, quantised to 8 bits.
     """
-    try:
-        import torch
-    except ImportError:
-        raise ImportError(
-            'MobileNetV2 needs torch, which is missing: pip install "minfluence[torch]".'
-        ) from None
-    arrays = read_arrays("mobilenet_v2_imagenet.npz")
-    architecture = json.loads(str(arrays["arch_json"]))
-    operations = architecture["ops"]
-    weights = {
-        op["i"]: _weight(arrays, op["i"]) for op in operations if op["op"] in ("conv", "dwconv")
-    }
-    weights = {i: tuple(torch.tensor(a) for a in pair) for i, pair in weights.items()}
+    return _feature_map(network("mobilenet_v2"))
 
-    def forward(x):
-        values = {architecture["input"]: x}
-        for op in operations:
-            A = values[op["inp"]]
-            if op["op"] == "gap":
-                return A.mean(dim=(2, 3))
-            if op["op"] == "add":
-                A = A + values[op["inp2"]]
-            elif op["op"] != "identity":
-                W, b = weights[op["i"]]
-                A = torch.nn.functional.pad(A, _same_padding(A.shape, op["k"], op["stride"]))
-                groups = A.shape[1] if op["op"] == "dwconv" else 1
-                A = torch.nn.functional.conv2d(A, W, b, op["stride"], groups=groups)
-                A = A.clamp(0, 6) if op["relu6"] else A
-            values[op["out"]] = A
-        raise AssertionError("the network has no last features")
+
+def inception_v3():
+    """Make Inception v3 up to its layer `mixed_8`; everything else is as in `mobilenet_v2`.
+
+    Images must be 299 x 299 for the features that the network was trained for.
+
+    References
+    ----------
+    Szegedy et al. (2016).
+    """
+    return _feature_map(network("inception_v3_trunk"))
+
+
+def _feature_map(module):
+    import torch
+
+    module.requires_grad_(False)
 
     def feature_map(images):
         x = torch.tensor(np.asarray(images, dtype=np.float32) / np.float32(127.5) - 1)
         x = x.permute(0, 3, 1, 2).requires_grad_()
-        features = forward(x)
+        features = module.features(x)
 
         def vjp(v):
             v = torch.tensor(v, dtype=features.dtype)
@@ -78,16 +98,26 @@ def mobilenet_v2():
     return feature_map
 
 
-def _weight(arrays, i):
-    """Kernel and bias of one convolution, as floats: 8 bits times a scale per output channel."""
-    scale = arrays[f"s{i:02d}"][:, None, None, None]
-    return arrays[f"w{i:02d}"] * scale, arrays[f"b{i:02d}"]
+def _networks():
+    """The file of networks, which needs torch."""
+    try:
+        from minfluence import networks
+    except ImportError:
+        raise ImportError(
+            'Pretrained networks need torch, which is missing: pip install "minfluence[torch]".'
+        ) from None
+    return networks
 
 
-def _same_padding(shape, size, stride):
-    """TensorFlow's SAME padding: left, right, top, bottom; the smaller half comes first."""
-    sides = []
-    for length in (shape[3], shape[2]):
-        total = max((math.ceil(length / stride) - 1) * stride + size - length, 0)
-        sides += [total // 2, total - total // 2]
-    return sides
+def _whole_inception():
+    """Inception v3 with its last layers, for inputs from -1 to 1 like the others."""
+    try:
+        from torchvision.models import inception_v3 as make
+    except ImportError:
+        raise ImportError(
+            "The whole of Inception v3 comes from torchvision, which is missing: pip install "
+            'torchvision, or use network("inception_v3_trunk").'
+        ) from None
+    module = make(weights="IMAGENET1K_V1").eval()
+    module.transform_input = False  # it would expect another scale of its inputs
+    return module

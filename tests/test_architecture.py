@@ -33,7 +33,8 @@ MAY_IMPORT = {
     "checks": set(),
     "files": set(),
     "data": {"files"},
-    "pretrained": {"data"},
+    "networks": set(),
+    "pretrained": {"data", "networks"},
     "plots": set(),
     "widgets": {"plots"},
 }
