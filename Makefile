@@ -20,7 +20,7 @@ export MINFLUENCE_DATA ?= $(abspath ../shared/data)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book book-strict test check links browser execute serve clean
+.PHONY: help book book-strict test check links browser execute bench serve clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -54,6 +54,9 @@ browser: $(NODE_READY) ## read the built book in Chromium, without network, and 
 
 execute: $(TEST_READY) ## run every chapter and save its outputs
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python tools/execute.py
+
+bench: $(TEST_READY) ## time and memory beside other libraries (first: benchmarks/compare.py --install)
+	$(BIN)/python benchmarks/compare.py
 
 serve: ## show the built book at http://localhost:8000 (PORT=...)
 	$(PYTHON) -m http.server --bind 127.0.0.1 --directory $(SITE) $(PORT)
