@@ -60,7 +60,10 @@ REPEATS_INSIDE = {("lissa", "ours"): 10}  # repeats of one run of ours; the othe
 
 
 def prepare(folder):
-    """Write examples, minimisers and exact scores, in a process of its own; print their source."""
+    """Write examples, minimisers and exact scores, and print where they come from.
+
+    In a process of its own: the peak memory of a process counts what its parent held.
+    """
     from functools import partial
 
     import minfluence as mi
@@ -172,9 +175,11 @@ def measure(folder, task, who, options, threads, limit):
         return {"failed": reason[-1][:100] if reason else f"ended with code {run.returncode}"}
     result = json.loads(run.stdout.splitlines()[-1])
     result["seconds"] /= REPEATS_INSIDE.get((task, who), 1)
-    if who != "floor":
+    if who != "floor":  # in a process of its own: this one must stay small, see `prepare`
         name = {"lissa": "a", "cnn": "cnn"}.get(task, task[0])
-        result |= agreement(np.load(folder / "scores.npy"), np.load(folder / f"{name}_exact.npy"))
+        exact = folder / f"{name}_exact.npy"
+        command = [sys.executable, __file__, "--agree", str(folder / "scores.npy"), str(exact)]
+        result |= json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     return result
 
 
@@ -192,7 +197,7 @@ def main(tasks, only, repeats, threads, limit, work):
     runs = {}
     with tempfile.TemporaryDirectory(dir=work) as name:
         folder = Path(name)
-        command = [sys.executable, __file__, "--prepare", name]  # so that this process stays small
+        command = [sys.executable, __file__, "--prepare", name]
         source = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
         for repeat in range(repeats):
             for task in tasks:
@@ -316,9 +321,12 @@ if __name__ == "__main__":
     parser.add_argument("--limit", type=int, default=200, help="seconds for one run")
     parser.add_argument("--work", help="folder with 1 GB of room; a temporary one by default")
     parser.add_argument("--prepare", metavar="FOLDER", help=argparse.SUPPRESS)
+    parser.add_argument("--agree", nargs=2, metavar="FILE", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.install:
         install()
+    elif options.agree:
+        print(json.dumps(agreement(*map(np.load, options.agree))))
     elif options.prepare:
         prepare(Path(options.prepare))
     else:

@@ -1,6 +1,6 @@
 """Influence through a pretrained network: its top layer, its last block, or all its parameters.
 
-    python benchmarks/inception_scale.py      # about ten minutes on two cores; needs torch
+    python benchmarks/inception_scale.py      # about twenty minutes on two cores; needs torch
 
 Dog or fish, with a new top layer on a network trained on ImageNet. For three test images close to
 the boundary, every training image gets a score

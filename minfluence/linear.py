@@ -83,16 +83,17 @@ class LinearObjective(TrainingSet):
     def hvp_at(self, theta):
         """The map V -> Hessian of the risk at theta times V; V is (p,) or a block (p, k).
 
-        The scores at theta are computed once and shared by all later products.
+        What depends on theta is computed once and shared by all later products.
         """
-        scores = self._scores(self.X, self._theta(theta))
+        second = self.loss.second(self._scores(self.X, self._theta(theta)), self.y)
 
         def hvp(V):
             block = self._block(V)
             HV = self._penalty * block
-            for X, y, w, S in self._chunks(self.y, self.weights, scores, columns=block.shape[1]):
-                curved = self.loss.curvature(S, y, self._scores(X, block))
-                HV += self._to_theta(X, w[:, None, None] * curved)
+            for X, w, Q in self._chunks(self.weights, second, columns=block.shape[1]):
+                curved = self.loss.times(Q, self._scores(X, block))
+                curved *= w[:, None, None]
+                HV += self._to_theta(X, curved)
             return HV.reshape(np.shape(V))
 
         return hvp
@@ -263,10 +264,10 @@ class LinearObjective(TrainingSet):
     def _curvatures(self, theta):
         """Chunks of X, the weights, and every example's curvature D (rows, c, c) in its scores."""
         c = self.loss.n_outputs
-        scores = self._scores(self.X, self._theta(theta))
+        second = self.loss.second(self._scores(self.X, self._theta(theta)), self.y)
         unit = np.eye(c, dtype=self.X.dtype)[None]
-        for X, y, w, S in self._chunks(self.y, self.weights, scores, columns=c):
-            yield X, w, self.loss.curvature(S, y, unit)
+        for X, w, Q in self._chunks(self.weights, second, columns=c):
+            yield X, w, self.loss.times(Q, unit)
 
     def _chunks(self, *arrays, columns):
         """Rows of X, and of the other arrays, a cache-sized chunk at a time."""

@@ -19,6 +19,10 @@ from autograd.extend import defvjp, primitive
 from scipy.spatial.distance import cdist
 
 
+def _elementwise(Q, T):
+    return Q[:, :, None] * T
+
+
 @dataclass(frozen=True)
 class LinearLoss:
     """A loss of the scores ``X @ Theta``, with its derivatives in the scores.
@@ -34,10 +38,12 @@ class LinearLoss:
         The loss of every example.
     slope : callable ``(S, y) -> (n, c, ...)``
         Its gradient in the scores.
-    curvature : callable ``(S, y, T) -> like T``
-        Its Hessian in the scores, at the scores `S` (n, c), times `T` (n, c, k).
+    second : callable ``(S, y) -> (n, c)``
+        What its Hessian in the scores depends on: for one score, the second derivative itself.
     check_labels : callable ``(y, training) -> None``
         Raises `ValueError` when the labels are not the ones this loss expects.
+    times : callable ``(Q, T) -> like T``
+        The Hessian in the scores, given what `second` returned, times `T` (n, c, k).
     shift_invariant : bool
         Whether a constant added to all scores of an example leaves its loss as it was.
     """
@@ -46,8 +52,9 @@ class LinearLoss:
     n_outputs: int
     value: Callable
     slope: Callable
-    curvature: Callable
+    second: Callable
     check_labels: Callable
+    times: Callable = _elementwise
     shift_invariant: bool = False
 
     def __call__(self, theta, X, y):
@@ -57,6 +64,10 @@ class LinearLoss:
     def scores(self, theta, X):
         """Scores of every example.  (d * c,), (n, d) -> (n, c)."""
         return X @ theta.reshape(X.shape[1], self.n_outputs)
+
+    def curvature(self, S, y, T):
+        """Hessian in the scores, at the scores `S` (n, c), times `T` (n, c, k).  -> like T."""
+        return self.times(self.second(S, y), T)
 
     def n_parameters(self, n_features):
         """Length of theta for inputs of `n_features` values."""
@@ -83,11 +94,11 @@ def _squared_slope(S, y):
     return S - _column(y, S)
 
 
-def _squared_curvature(S, y, T):
-    return onp.broadcast_to(T, (len(S), *T.shape[1:]))
+def _squared_second(S, y):
+    return onp.ones_like(S)
 
 
-squared = LinearLoss("squared", 1, _squared_value, _squared_slope, _squared_curvature, _any_number)
+squared = LinearLoss("squared", 1, _squared_value, _squared_slope, _squared_second, _any_number)
 
 
 # Logistic loss: log(1 + exp(-y s)) -------------------------------------------------------------
@@ -106,9 +117,9 @@ def _logistic_slope(S, y):
     return -y * _sigmoid(-y * S)
 
 
-def _logistic_curvature(S, y, T):
-    p = _sigmoid(S)[:, :, None]
-    return p * (1.0 - p) * T
+def _logistic_second(S, y):
+    p = _sigmoid(S)
+    return p * (1.0 - p)
 
 
 def _plus_minus_one(name):
@@ -127,7 +138,7 @@ logistic = LinearLoss(
     1,
     _logistic_value,
     _logistic_slope,
-    _logistic_curvature,
+    _logistic_second,
     _plus_minus_one("logistic"),
 )
 
@@ -145,13 +156,11 @@ def _hinge_slope(S, y):
     return onp.where(y * S < 1.0, -y, onp.zeros_like(S))
 
 
-def _hinge_curvature(S, y, T):
-    return onp.zeros((len(S), *T.shape[1:]), dtype=T.dtype)
+def _hinge_second(S, y):
+    return onp.zeros_like(S)
 
 
-hinge = LinearLoss(
-    "hinge", 1, _hinge_value, _hinge_slope, _hinge_curvature, _plus_minus_one("hinge")
-)
+hinge = LinearLoss("hinge", 1, _hinge_value, _hinge_slope, _hinge_second, _plus_minus_one("hinge"))
 
 
 def smooth_hinge(temperature):
@@ -184,12 +193,12 @@ def smooth_hinge(temperature):
         y = _column(y, S)
         return -y * _sigmoid((1.0 - y * S) / t)
 
-    def curvature(S, y, T):
-        p = _sigmoid((1.0 - _column(y, S) * S) / t)[:, :, None]
-        return p * (1.0 - p) / t * T
+    def second(S, y):
+        p = _sigmoid((1.0 - _column(y, S) * S) / t)
+        return p * (1.0 - p) / t
 
     name = f"smooth hinge (t = {t:g})"
-    return LinearLoss(name, 1, value, slope, curvature, _plus_minus_one("smooth hinge"))
+    return LinearLoss(name, 1, value, slope, second, _plus_minus_one("smooth hinge"))
 
 
 # Softmax loss: log(sum_c exp(s_c)) - s_y -------------------------------------------------------
@@ -213,8 +222,12 @@ def _softmax_slope(S, y):
     return P
 
 
-def _softmax_curvature(S, y, T):
-    P = _softmax(S)[:, :, None]
+def _softmax_second(S, y):
+    return _softmax(S)
+
+
+def _softmax_times(P, T):
+    P = P[:, :, None]
     PT = P * T
     PT -= P * PT.sum(axis=1, keepdims=True)  # (diag(p) - p pᵀ) T
     return PT
@@ -255,8 +268,9 @@ def softmax(n_classes):
         n_classes,
         _softmax_value,
         _softmax_slope,
-        _softmax_curvature,
+        _softmax_second,
         check_labels,
+        _softmax_times,
         shift_invariant=True,
     )
 

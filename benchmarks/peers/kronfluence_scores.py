@@ -44,7 +44,7 @@ def scores(inputs):
             analyzer.fit_all_factors(
                 "ekfac", train, per_device_batch_size=10_000, factor_args=FactorArguments("ekfac")
             )
-            found = analyzer.compute_pairwise_scores(
+            analyzer.compute_pairwise_scores(
                 "scores",
                 "ekfac",
                 tests,
@@ -53,7 +53,7 @@ def scores(inputs):
                 per_device_train_batch_size=10_000,
                 score_args=ScoreArguments(damping_factor=L2),
             )
-            return -found["all_modules"]
+            return -analyzer.load_pairwise_scores("scores")["all_modules"]
 
     return run
 

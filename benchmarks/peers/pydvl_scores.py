@@ -28,8 +28,9 @@ def scores(inputs, make, n_outputs=10, batch=None):
 
 
 def cg(module, loss):
+    """It stops when the residual is below ``rtol**2 * ||b||``."""
     return CgInfluence(
-        module, loss, regularization=L2, rtol=1e-5, atol=0.0, solve_simultaneously=True
+        module, loss, regularization=L2, rtol=1e-5**0.5, atol=0.0, solve_simultaneously=True
     )
 
 
