@@ -51,6 +51,7 @@ links: $(BOOK_READY) ## check every local link, picture and anchor of the built 
 
 browser: $(NODE_READY) ## read the built book in Chromium, without network, and use its widgets
 	node tests/browser/widgets.mjs $(SITE)
+	node tests/browser/explorables.mjs $(SITE)
 
 execute: $(TEST_READY) ## run every chapter and save its outputs
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python tools/execute.py

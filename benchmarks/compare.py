@@ -60,7 +60,7 @@ REPEATS_INSIDE = {("lissa", "ours"): 10}  # repeats of one run of ours; the othe
 
 
 def prepare(folder):
-    """Write examples, minimisers and exact scores, and print where they come from.
+    """Write examples, minimisers and exact scores, last of all where the examples come from.
 
     In a process of its own: the peak memory of a process counts what its parent held.
     """
@@ -84,7 +84,7 @@ def prepare(folder):
     tests = (a[:2000] for a in two(X_test, y_test))
     save(folder, "b", *two(X, y), theta, *tests, mi.Influence(one_seven, theta))
     network(folder, X[:2000], y[:2000], X_test[:2], y_test[:2])
-    print(source)
+    (folder / "source.txt").write_text(source, encoding="utf-8")
 
 
 def save(folder, name, X, y, theta, X_test, y_test, influence):
@@ -195,10 +195,11 @@ def agreement(scores, exact):
 
 def main(tasks, only, repeats, threads, limit, work):
     runs = {}
-    with tempfile.TemporaryDirectory(dir=work) as name:
-        folder = Path(name)
-        command = [sys.executable, __file__, "--prepare", name]
-        source = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(work or temporary)
+        if not (folder / "source.txt").exists():
+            subprocess.run([sys.executable, __file__, "--prepare", str(folder)], check=True)
+        source = (folder / "source.txt").read_text(encoding="utf-8")
         for repeat in range(repeats):
             for task in tasks:
                 for who, *options in TASKS[task]:
@@ -319,7 +320,7 @@ if __name__ == "__main__":
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--limit", type=int, default=200, help="seconds for one run")
-    parser.add_argument("--work", help="folder with 1 GB of room; a temporary one by default")
+    parser.add_argument("--work", help="folder with 1 GB of room, whose inputs are used again")
     parser.add_argument("--prepare", metavar="FOLDER", help=argparse.SUPPRESS)
     parser.add_argument("--agree", nargs=2, metavar="FILE", help=argparse.SUPPRESS)
     options = parser.parse_args()

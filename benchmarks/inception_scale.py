@@ -1,6 +1,7 @@
 """Influence through a pretrained network: its top layer, its last block, or all its parameters.
 
-    python benchmarks/inception_scale.py      # about twenty minutes on two cores; needs torch
+    python benchmarks/inception_scale.py           # about twenty minutes on two cores; needs torch
+    python benchmarks/inception_scale.py --exact   # a minute: only the second table
 
 Dog or fish, with a new top layer on a network trained on ImageNet. For three test images close to
 the boundary, every training image gets a score
@@ -18,10 +19,16 @@ second time without CG: with one score for each of n images, the Gauss-Newton ma
 and its damped inverse follows from the n x n matrix J Jᵀ. Inception v3 with 100 images, where the
 last block is `mixed_8`.
 
-Writes ``book/results/mobilenet_scores.csv``, ``book/results/inception_scores.csv`` (scores only)
-and ``benchmarks/results/inception_scale.md``.
+In this first table two things change together: the scores go deeper, and the top layer, which has
+only its penalty of 0.001 when alone, is damped with the rest. The second table takes them apart, by
+J Jᵀ: the top layer more damped and nothing deeper; deeper at the same damping; and deeper with the
+top layer left at its own penalty.
+
+Writes ``book/results/mobilenet_scores.csv``, ``book/results/inception_scores.csv`` (scores only),
+``book/results/inception_scale.csv`` (correlations) and ``benchmarks/results/inception_scale.md``.
 """
 
+import argparse
 import csv
 import platform
 import time
@@ -43,9 +50,13 @@ from minfluence.torch_objective import TorchObjective
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "inception_scale.md"
+SCALE = ROOT / "book" / "results" / "inception_scale.csv"
+COLUMNS = ("damping of the top layer", "damping below", "damping of the top layer alone")
 L2 = 0.001
 SHARES = (0.01, 0.1)  # damping, in units of the largest eigenvalue
 TESTS = 3
+DAMPINGS = (0.001, 0.01, 0.1, 1, 10)  # of the second table
+HEADING = "\n## Depth or damping?\n\n"
 
 
 class Classifier(nn.Module):
@@ -176,23 +187,32 @@ def compare(a, b):
     return np.mean([f.pearson for f in found]), np.mean([f.spearman for f in found])
 
 
-def mobilenet(images, y, images_test, y_test):
-    """All three depths, 200 training images of 96 x 96 pixels."""
+def prepare_mobilenet(images, y, images_test, y_test):
+    """200 training images of 96 x 96 pixels, test images, and a module with its top layer."""
     chosen, net = subset(200), pretrained.network("mobilenet_v2")
     features = MobileFeatures(net)
     x, labels = scaled(images[chosen]), y[chosen]
     theta, tests, top, truth = top_layer(
         in_batches(features, x), labels, in_batches(features, scaled(images_test)), y_test
     )
-    module = Classifier(features, theta)
     near = scaled(images_test[tests]), y_test[tests]
-    columns, rows = {"top layer": top}, [("MobileNetV2", "top layer", len(theta), 200, 0, None)]
+    return chosen, tests, Classifier(features, theta), (x, labels), near, top, truth
+
+
+def unfreeze(net, depth):
+    """Let the parameters of MobileNetV2 down to some depth require a gradient."""
+    for name, parameter in net.named_parameters():
+        last = name[:6] in ("conv48", "conv49", "conv50", "conv51")
+        parameter.requires_grad_(last or (depth == "all" and name[:6] != "conv52"))
+
+
+def mobilenet(*data):
+    """All three depths."""
+    chosen, tests, module, (x, labels), near, top, truth = prepare_mobilenet(*data)
+    p_top = module.top.weight.numel()
+    columns, rows = {"top layer": top}, [("MobileNetV2", "top layer", p_top, 200, 0, None)]
     for depth in ("last block", "all"):
-        if depth == "last block":
-            for name, parameter in net.named_parameters():
-                parameter.requires_grad_(name[:6] in ("conv48", "conv49", "conv50", "conv51"))
-        else:
-            net.requires_grad_(True).conv52.requires_grad_(False)
+        unfreeze(module.network.network, depth)
         for scores, damping, cost, o, at in deep_scores(module, x, labels, *near):
             columns[f"{depth}, damping {damping:.2g}"] = scores
             rows.append(("MobileNetV2", depth, o.p, 200, damping, cost))
@@ -206,8 +226,8 @@ def mobilenet(images, y, images_test, y_test):
     return rows, columns, truth
 
 
-def inception(images, y, images_test, y_test):
-    """Top layer and last block, 100 training images of 299 x 299 pixels."""
+def prepare_inception(images, y, images_test, y_test):
+    """The same for the last block of Inception v3, 100 training images of 299 x 299 pixels."""
     chosen, net = subset(100), pretrained.network("inception_v3_trunk")
     below = nn.Sequential(net.stem, *(net.get_submodule(b) for b in net.BLOCKS[:-1]))
     features, _, features_test, _ = mi.data.dogfish_features("inceptionv3")
@@ -218,8 +238,15 @@ def inception(images, y, images_test, y_test):
         for pictures in (images[chosen], images_test[tests])
     )
     module = Classifier(BlockFeatures(net.mixed_8), theta)
-    columns, rows = {"top layer": top}, [("Inception v3", "top layer", len(theta), 100, 0, None)]
-    for scores, damping, cost, o, _ in deep_scores(module, x, labels, x_test, y_test[tests]):
+    return chosen, tests, module, (x, labels), (x_test, y_test[tests]), top, truth
+
+
+def inception(*data):
+    """Top layer and last block."""
+    chosen, tests, module, (x, labels), near, top, truth = prepare_inception(*data)
+    p_top = module.top.weight.numel()
+    columns, rows = {"top layer": top}, [("Inception v3", "top layer", p_top, 100, 0, None)]
+    for scores, damping, cost, o, _ in deep_scores(module, x, labels, *near):
         columns[f"last block, damping {damping:.2g}"] = scores
         rows.append(("Inception v3", "last block", o.p, 100, damping, cost))
         print(rows[-1], compare(top, scores), flush=True)
@@ -230,6 +257,84 @@ def inception(images, y, images_test, y_test):
 def enlarged(images, side=299):
     return np.stack(
         [np.asarray(Image.fromarray(a).resize((side, side), Image.BILINEAR)) for a in images]
+    )
+
+
+def kernels(module, x):
+    """Score of every image, and inner products of its gradients: top layer, and what is below.
+
+    (k, ...) -> (k,), (k, k), (k, k)
+    """
+    below = [t for t in module.network.parameters() if t.requires_grad]
+    scores, G_top, G = [], [], []
+    for image in x:
+        score = module(torch.tensor(image[None]))[0, 0]
+        top, *rest = torch.autograd.grad(score, [module.top.weight, *below])
+        scores.append(score.item())
+        G_top.append(top.ravel())
+        G.append(torch.cat([g.ravel() for g in rest]))
+    G_top, G = torch.stack(G_top), torch.stack(G)
+    return np.array(scores), *((A @ A.T).numpy().astype(float) for A in (G_top, G))
+
+
+def damped_scores(K, scores, y):
+    """Scores (m, n) of the first n images for the other m, by Woodbury's identity.
+
+    ``-r_t j_tᵀ (Jᵀ D J / n + Λ)⁻¹ j_i r_i``, where K holds ``j_kᵀ Λ⁻¹ j_l``; with ``E = sqrt(D)``,
+    ``(I + D K / n)⁻¹ = E (I + E K E / n)⁻¹ E⁻¹``.
+    """
+    n = len(K) - TESTS
+    r = -y / (1 + np.exp(y * scores))  # slope of the loss in the score
+    E = np.sqrt(abs(r) * (1 - abs(r)))[:n]  # D: curvature of the loss
+    A = np.eye(n) + E[:, None] * K[:n, :n] * E / n
+    return -r[n:, None] * np.linalg.solve(A, (K[n:, :n] * E).T).T / E * r[:n]
+
+
+def depth_or_damping(network, depth, module, train, near):
+    """Rows: network, depth, damping of the top layer and below, and of the top layer alone."""
+    x, y = (np.concatenate(pair) for pair in zip(train, near, strict=True))
+    scores, K_top, K = kernels(module, x)
+
+    def top(damping):
+        return damped_scores(K_top / damping, scores, y)
+
+    def deep(damping_top, damping):
+        return damped_scores(K_top / damping_top + K / damping, scores, y)
+
+    for a in DAMPINGS:
+        yield network, "top layer", a, "-", L2, *compare(top(L2), top(a))
+    for a in DAMPINGS:
+        yield network, depth, a, a, a, *compare(top(a), deep(a, a))
+    for a in DAMPINGS:
+        yield network, depth, L2, a, L2, *compare(top(L2), deep(L2, a))
+
+
+def exact():
+    """The second table as text; its rows are saved."""
+    small, large, found = mi.data.dogfish(96), mi.data.dogfish(224), []
+    with tqdm(total=3, desc="J Jᵀ") as bar:
+        _, _, module, train, near, *_ = prepare_mobilenet(*small)
+        for depth in ("last block", "all"):
+            unfreeze(module.network.network, depth)
+            found += depth_or_damping("MobileNetV2", depth, module, train, near)
+            bar.update()
+        _, _, module, train, near, *_ = prepare_inception(*large)
+        found += depth_or_damping("Inception v3", "last block", module, train, near)
+        bar.update()
+    found = [(*row[:5], *(f"{r:.2f}" for r in row[5:])) for row in dict.fromkeys(found)]
+    with open(SCALE, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["network", "parameters", *COLUMNS, "Pearson", "Spearman"])
+        writer.writerows(found)
+    *_, truth = top_layer(*mi.data.dogfish_features("inceptionv3"))
+    lines = ["| " + " | ".join(map(str, row)) + " |" for row in found]
+    return (
+        "Exact scores by J Jᵀ, no CG; correlations are means over the test images, of the scores "
+        "at these dampings with those of the top layer alone at the damping in the fifth column. "
+        "Written by `python benchmarks/inception_scale.py --exact`.\n\n"
+        f"| network | parameters | {' | '.join(COLUMNS)} | Pearson | Spearman |\n"
+        "|---|---|---|---|---|---|---|\n" + "\n".join(lines) + "\n\n"
+        f"Top layer of Inception v3 on all 1,800 images, predictions and refits: {truth}.\n"
     )
 
 
@@ -244,7 +349,8 @@ def save(name, chosen, tests, columns):
                 writer.writerow([test, image, *(f"{c[k, i]:.3g}" for c in columns.values())])
 
 
-def main():
+def by_cg():
+    """The first table as text; all scores are saved."""
     results = []
     with tqdm(total=2, desc="networks") as bar:
         for run, side in ((mobilenet, 96), (inception, 224)):
@@ -263,7 +369,7 @@ def main():
                 f"| {network} | {depth} | {p:,} | {n} | {damping:.2g} | {work} "
                 f"| {pearson:.3f} | {spearman:.3f} | {more} |"
             )
-    RESULTS.write_text(
+    return (
         "# Influence through a pretrained network\n\n"
         f"Python {platform.python_version()}, torch {torch.__version__}, float32, {processor()}. "
         f"Dog or fish, {TESTS} test images close to the boundary; Gauss-Newton, CG to a relative "
@@ -271,9 +377,16 @@ def main():
         "with those of the top layer, mean over the test images. "
         "Written by `python benchmarks/inception_scale.py`.\n\n"
         "| network | parameters | p | n | damping | steps | seconds | Pearson | Spearman | |\n"
-        "|---|---|---|---|---|---|---|---|---|---|\n" + "\n".join(lines) + "\n",
-        encoding="utf-8",
+        "|---|---|---|---|---|---|---|---|---|---|\n" + "\n".join(lines) + "\n"
     )
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--exact", action="store_true", help="only the second table")
+    only_exact = parser.parse_args().exact
+    first = RESULTS.read_text(encoding="utf-8").partition(HEADING)[0] if only_exact else by_cg()
+    RESULTS.write_text(first + HEADING + exact(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -37,8 +37,9 @@ MAY_IMPORT = {
     "pretrained": {"data", "networks"},
     "plots": set(),
     "widgets": {"plots"},
+    "explorables": set(),
 }
-HEAVY = ["torch", "matplotlib", "sklearn", "ipywidgets"]
+HEAVY = ["torch", "matplotlib", "sklearn", "ipywidgets", "anywidget"]
 FILES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 each_file = pytest.mark.parametrize("name", FILES)
 

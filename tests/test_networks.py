@@ -1,5 +1,6 @@
 """Pretrained networks: the features that others stored, and small networks made for the tests."""
 
+import json
 import sys
 import types
 
@@ -61,6 +62,7 @@ def test_inception_computes_the_stored_features():
         features = module.features(scaled(np.stack(resized))).numpy()
     stored = data.dogfish_features("inceptionv3")[0][chosen]
     assert features.shape == (2, 1280)
+    assert sum(p.numel() for p in module.parameters()) == 10_653_472
     error = np.linalg.norm(features - stored, axis=1) / np.linalg.norm(stored, axis=1)
     assert (error < 1e-2).all()  # the weights are rounded to float16
 
@@ -132,6 +134,54 @@ def test_a_block_stacks_its_branches_in_order():
     pooled = F.avg_pool2d(A, 3, 1, 1, count_include_pad=False)
     layer = trunk.mixed.tower_2[1]
     assert torch.equal(out[:, 6:], F.relu(F.conv2d(pooled, layer.weight, layer.bias)))
+
+
+def mobilenet_arrays():
+    """MobileNetV2 with three convolutions, in the form of its file."""
+    operations = [
+        {"op": "conv", "i": 0, "stride": 2, "k": 3, "relu6": True, "inp": 0, "out": 1},
+        {"op": "dwconv", "i": 1, "stride": 1, "k": 3, "relu6": False, "inp": 1, "out": 2},
+        {"op": "add", "inp": 1, "inp2": 2, "out": 3},
+        {"op": "gap", "inp": 3, "out": 4},
+        {"op": "conv", "i": 2, "stride": 1, "k": 1, "relu6": False, "inp": 4, "out": 5},
+    ]
+    rng = np.random.default_rng(0)
+    arrays = {"arch_json": json.dumps({"input": 0, "output": 5, "ops": operations})}
+    for i, shape in enumerate([(4, 3, 3, 3), (4, 1, 3, 3), (5, 4, 1, 1)]):
+        arrays[f"w{i:02d}"] = rng.integers(-100, 100, shape).astype(np.int8)
+        arrays[f"s{i:02d}"] = rng.uniform(0.001, 0.01, shape[0]).astype(np.float32)
+        arrays[f"b{i:02d}"] = rng.uniform(0, 1, shape[0]).astype(np.float32)
+    return arrays
+
+
+def test_logits_are_made_from_the_features_and_move_with_every_weight():
+    module = networks.MobileNetV2(mobilenet_arrays())
+    x = torch.rand(2, 3, 9, 9) * 2 - 1
+    logits, last = module(x), module.conv02
+    expected = module.features(x) @ last.weight[:, :, 0, 0].T + last.bias
+    assert_allclose(logits.detach(), expected.detach(), rtol=1e-5, atol=1e-6)  # in float32
+    logits.square().sum().backward()
+    gradients = {name: p.grad for name, p in module.named_parameters()}
+    assert len(gradients) == 6 and all(g.abs().sum() > 0 for g in gradients.values())
+
+
+def test_no_value_of_mobilenet_exceeds_six():
+    module = networks.MobileNetV2(mobilenet_arrays())
+    module.conv00.bias.data.fill_(100)
+    for parameter in module.conv01.parameters():
+        parameter.data.zero_()  # nothing is added
+    assert (module.features(torch.rand(1, 3, 9, 9)) == 6).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "make_arrays"),
+    [("mobilenet_v2", mobilenet_arrays), ("inception_v3_trunk", trunk_arrays)],
+)
+def test_networks_come_in_eval_mode(name, make_arrays, monkeypatch):
+    monkeypatch.setattr(pretrained, "read_arrays", lambda file: make_arrays())
+    module = pretrained.network(name)
+    assert not any(part.training for part in module.modules())
+    assert all(p.requires_grad for p in module.parameters())  # influence is taken in them
 
 
 def test_feature_maps_come_with_their_gradient(monkeypatch):

@@ -1,11 +1,14 @@
 """Make the built book work without a network, where `npm ci` has brought the scripts it needs.
 
-Formulas need MathJax, widgets need require.js and the widget manager. By default pages load them
-from public networks. When `node_modules` is there, they are copied into the built book instead.
+Formulas need MathJax, widgets need require.js, the widget manager and, where they compute in the
+page, anywidget. By default pages load them from public networks. When `node_modules` is there, they
+are copied into the built book instead.
 """
 
 import shutil
 from pathlib import Path
+
+import anywidget
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ROOT / "node_modules"
@@ -19,7 +22,8 @@ VENDOR = {  # in node_modules -> in the built book's _static/vendor
 
 def use_local_scripts(app, config):
     config.mathjax_path = "vendor/mathjax/tex-mml-chtml.js"
-    config.nb_ipywidgets_js = {"vendor/require.js": {}, "vendor/embed-amd.js": {}}
+    scripts = ("vendor/require.js", "widget_paths.js", "vendor/embed-amd.js")
+    config.nb_ipywidgets_js = {script: {} for script in scripts}
 
 
 def copy_local_scripts(app, error):
@@ -32,6 +36,8 @@ def copy_local_scripts(app, error):
             shutil.copytree(MODULES / source, path, dirs_exist_ok=True)
         else:
             shutil.copy2(MODULES / source, path)
+    module = Path(anywidget.__file__).parent / "nbextension" / "index.js"
+    shutil.copy2(module, Path(app.outdir) / "_static" / "vendor" / "anywidget.js")
 
 
 def setup(app):

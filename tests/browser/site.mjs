@@ -1,0 +1,92 @@
+// What the browser tests share: the built site served locally, Chromium, and pages without a network.
+
+import { createServer } from "node:http";
+import { readdir, readFile } from "node:fs/promises";
+import path from "node:path";
+import { chromium } from "playwright-core";
+
+const HARMLESS = [/@jupyter-widgets\/[^?]*\.(woff2?|ttf)/]; // icons that html-manager asks for in vain
+const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"];
+FLAGS.push("--disable-component-update", "--disable-sync");
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript" };
+Object.assign(TYPES, { ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json" });
+Object.assign(TYPES, { ".png": "image/png", ".webp": "image/webp", ".woff2": "font/woff2" });
+export const DESKTOP = { width: 1280, height: 900 };
+export const PHONE = { width: 390, height: 844 };
+export const PATIENCE = 5000; // ms for something to happen after a reader did something
+
+/** Chromium, CHROMIUM or by default /usr/bin/chromium. */
+export function launch() {
+  const executablePath = process.env.CHROMIUM || "/usr/bin/chromium";
+  return chromium.launch({ executablePath, args: FLAGS });
+}
+
+/** The pages of the built site whose path contains `only`. */
+export async function pagesOf(folder, only = "") {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const names = entries
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".html"))
+    .map((entry) => path.relative(folder, path.join(entry.parentPath ?? entry.path, entry.name)))
+    .filter((name) => !/^(_static|_sources|_images)\//.test(name) && name.includes(only))
+    .sort();
+  const redirects = await Promise.all(names.map((name) => isRedirect(path.join(folder, name))));
+  return names.filter((_, k) => !redirects[k]);
+}
+
+/** The root's index.html only leads to the front page: links are checked elsewhere. */
+async function isRedirect(file) {
+  return /<meta http-equiv="refresh"/i.test((await readFile(file, "utf-8")).slice(0, 1000));
+}
+
+export function serve(folder) {
+  const server = createServer(async (request, response) => {
+    const name = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
+    const file = path.join(folder, name); // the URL has no ".." left
+    try {
+      const body = await readFile(file);
+      response.writeHead(200, { "Content-Type": TYPES[path.extname(file)] ?? "application/octet-stream" });
+      response.end(body);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  return new Promise((done) => server.listen(0, "127.0.0.1", () => done(server)));
+}
+
+/** Open a page; whatever goes wrong on it, now or later, is added to `problems`. */
+export async function open(browser, origin, name, [theme, viewport], problems, more = {}) {
+  const context = await browser.newContext({ viewport, colorScheme: theme, ...more });
+  await context.addInitScript((chosen) => {
+    localStorage.setItem("mode", chosen);
+    localStorage.setItem("theme", chosen);
+  }, theme);
+  await context.route(
+    (url) => url.origin !== origin,
+    (route) => {
+      const url = route.request().url();
+      if (/^(data|blob):/.test(url)) return route.continue();
+      if (!HARMLESS.some((pattern) => pattern.test(url))) problems.add(`asks for ${url}`);
+      return route.abort();
+    },
+  );
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
+  page.on("pageerror", (error) => problems.add(`error: ${error.message}`));
+  page.on("console", (message) => {
+    const { url } = message.location();
+    const harmless = HARMLESS.some((pattern) => pattern.test(url));
+    if (message.type() === "error" && !harmless) problems.add(`console: ${message.text()} (${url})`);
+  });
+  await page.goto(`${origin}/${name}`, { waitUntil: "load", timeout: 30000 });
+  return page;
+}
+
+/** Whether a condition comes true within a reader's patience. */
+export async function eventually(condition) {
+  const end = Date.now() + PATIENCE;
+  for (;;) {
+    if (await condition()) return true;
+    if (Date.now() > end) return false;
+    await new Promise((wake) => setTimeout(wake, 25));
+  }
+}
