@@ -83,3 +83,11 @@ def test_python_sees_the_state():
 def test_bad_input_gets_one_sentence(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         Explore(*arguments)
+
+
+def test_the_front_page_carries_the_file_as_it_is_now():
+    page = Path(mi.__file__).parents[1] / "book" / "index.ipynb"
+    state = json.loads(page.read_text("utf-8"))["metadata"]["widgets"]
+    (models,) = (part["state"] for part in state.values())
+    saved = [m["state"]["_esm"] for m in models.values() if "_esm" in m["state"]]
+    assert saved == [(JS / "explore.js").read_text("utf-8")], "run make execute"
