@@ -229,7 +229,7 @@ def row(key, found):
     if "failed" in found[0]:
         return f"| {task} | {label(who, options)} | {found[0]['failed']} | | | |"
     seconds = [run["seconds"] for run in found]
-    says = "| |"
+    says = "| | |"
     if "error" in found[0]:
         worst = max(run["error"] for run in found)
         says = f"| {worst:.0e} | {min(run['pearson'] for run in found):.4f} |"
@@ -245,7 +245,7 @@ def versions():
         "import importlib.metadata as m, sys; names = [d.metadata['Name'] for d in "
         "m.distributions()]; print(', '.join(f'{n} {m.version(n)}' for n in sorted(set(names)) "
         "if n.lower().replace('_', '-') in ('pydvl', 'dattri', 'torch-influence', 'captum', "
-        "'kronfluence', 'torch', 'numpy', 'minfluence')))"
+        "'kronfluence', 'torch', 'numpy')))"
     )
     for who in ("ours", "pydvl", "dattri", "torch_influence", "captum", "kronfluence"):
         if Path(python_of(who)).exists():
