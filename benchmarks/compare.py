@@ -274,6 +274,7 @@ def write(runs, source, repeats, threads):
 def draw(runs):
     """One panel for each task: seconds on a logarithmic axis, memory in words."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     from minfluence import plots
 
@@ -295,6 +296,7 @@ def draw(runs):
         ax.set(xscale="log", title=task)
         ax.set_xlim(min(seconds) / 2, 12 * max(seconds))
         ax.tick_params(labelsize=9)
+        ax.xaxis.set_minor_formatter(NullFormatter())
     axes[-1, 0].set_xlabel("seconds")
     fig.savefig(PICTURE, dpi=110, metadata={"Software": None})
 
