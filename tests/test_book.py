@@ -16,10 +16,6 @@ CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 MAX_LINES, MAX_WIDTH, MAX_BYTES = 25, 72, 1_500_000
-OUR_ADDRESS = re.compile(
-    r"(?:git\+https://github\.com/|repository-code: \"?https://github\.com/"
-    r"|mybinder\.org/v2/gh/|colab\.research\.google\.com/github/)([\w.-]+/[\w-]+)"
-)
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:root|work|home|tmp|Users)/[\w./-]*")
 
 
@@ -241,15 +237,6 @@ def test_every_page_in_the_contents_exists_and_every_chapter_is_in_the_contents(
         assert len(sources) == 1, f"{page} has the sources {sources}"
     pages = [*CHAPTERS, *(ROOT / "book").glob("*.md")]
     assert {f"book/{path.stem}" for path in pages} == set(listed)
-
-
-def test_our_address_is_the_same_wherever_it_is_written():
-    pages = [*CHAPTERS, *(ROOT / "book").glob("*.md"), *ROOT.glob("*.md"), ROOT / "CITATION.cff"]
-    for path in pages:
-        found = set(OUR_ADDRESS.findall(path.read_text(encoding="utf-8")))
-        assert found <= {address()}, path.name
-        if path.suffix in (".ipynb", ".cff") or path.name == "README.md":
-            assert found, f"{path.name} does not say where the book lives"
 
 
 def test_the_reference_names_everything_public():

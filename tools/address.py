@@ -1,0 +1,64 @@
+"""Write the book's public address wherever it is needed, from the one place where it is set.
+
+::
+
+    python tools/address.py                                  from _config.yml to everywhere else
+    python tools/address.py https://github.com/OWNER/NAME    set it there first
+
+The install cells of the chapters, the README and the citation file then name the same repository;
+a test compares them.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SETTING = re.compile(r"(?m)^( +url: )https://github\.com/([\w.-]+/[\w-]+)$")
+PLACES = re.compile(  # what stands around OWNER/NAME where it means this repository
+    r"(git\+https://github\.com/|repository-code: \"?https://github\.com/"
+    r"|mybinder\.org/v2/gh/|colab\.research\.google\.com/github/"
+    r"|https://github\.com/(?=[\w.-]+/[\w-]+/blob/main/))([\w.-]+/[\w-]+)"
+)
+
+
+def address(config):
+    """OWNER/NAME in the text of _config.yml."""
+    return SETTING.search(config)[2]
+
+
+def written(text, name):
+    """`text` with OWNER/NAME in all places."""
+    return PLACES.sub(rf"\g<1>{name}", text)
+
+
+def pages(root=ROOT):
+    """Files that name the repository, or may."""
+    book = root / "book"
+    return [
+        *sorted(book.glob("*.ipynb")),
+        *sorted(book.glob("*.md")),
+        *sorted(root.glob("*.md")),
+        root / "CITATION.cff",
+    ]
+
+
+def main(arguments, root=ROOT):
+    config = root / "_config.yml"
+    if arguments:
+        new = re.fullmatch(r"https://github\.com/([\w.-]+/[\w-]+)", arguments[0])
+        if not new or arguments[1:]:
+            return f"expected one address like https://github.com/OWNER/NAME, got {arguments}"
+        text = config.read_text("utf-8")
+        config.write_text(SETTING.sub(rf"\g<1>https://github.com/{new[1]}", text), "utf-8")
+    name = address(config.read_text("utf-8"))
+    for path in pages(root):
+        before = path.read_text("utf-8")
+        after = written(before, name)
+        if after != before:
+            path.write_text(after, "utf-8")
+            print(f"{path.relative_to(root)}: {name}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
