@@ -28,6 +28,12 @@ def address():
     return re.search(r"^ +url: https://github\.com/([\w.-]+/[\w-]+)$", read("_config.yml"), re.M)[1]
 
 
+def install_lines():
+    """What installs the package on Colab, with all that a chapter imports."""
+    home = f'    home = "git+https://github.com/{address()}"'
+    return home + '\n    %pip install -q "minfluence[plots] @ {home}"'
+
+
 def code_cells(notebook):
     """(where, source, cell) of every code cell."""
     for k, cell in enumerate(notebook["cells"]):
@@ -94,7 +100,7 @@ def installs_itself_on_colab(notebook, path):
         yield "the first cell is not tagged remove-cell"
     if 'find_spec("minfluence") is None' not in source:
         yield "the first cell does not look whether minfluence is there"
-    if f'%pip install -q "git+https://github.com/{address()}"' not in source:
+    if install_lines() not in source:
         yield "the first cell does not install from the address in _config.yml"
 
 
@@ -166,8 +172,7 @@ def test_chapter_is_light_enough_for_a_phone(path):
 
 def sound_notebook():
     """Smallest chapter that keeps every rule."""
-    install = f'%pip install -q "git+https://github.com/{address()}"'
-    first = f'if importlib.util.find_spec("minfluence") is None:\n    {install}'
+    first = f'if importlib.util.find_spec("minfluence") is None:\n{install_lines()}'
     picture = {"output_type": "display_data", "data": {"image/png": ""}}
     widget = {"output_type": "display_data", "data": {"image/png": "", VIEW: {"model_id": "1"}}}
 
