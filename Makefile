@@ -20,7 +20,7 @@ export MINFLUENCE_DATA ?= $(abspath ../shared/data)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book book-strict test check links browser execute bench serve clean
+.PHONY: help book book-strict test check links browser binder colab execute bench serve clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -52,6 +52,12 @@ links: $(BOOK_READY) ## check every local link, picture and anchor of the built 
 browser: $(NODE_READY) ## read the built book in Chromium, without network, and use its widgets
 	node tests/browser/widgets.mjs $(SITE)
 	node tests/browser/explorables.mjs $(SITE)
+
+binder: $(TEST_READY) ## run every chapter in a new environment that holds what Binder's would
+	$(BIN)/python tools/clean_run.py binder
+
+colab: $(TEST_READY) ## the same with what Colab is reported to bring: an old ipywidgets, no minfluence
+	$(BIN)/python tools/clean_run.py colab
 
 execute: $(TEST_READY) ## run every chapter and save its outputs
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python tools/execute.py

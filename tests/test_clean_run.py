@@ -1,0 +1,58 @@
+"""Chapters in clean environments (tools/clean_run.py); `make binder` makes a real one."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def clean_run(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    spec = importlib.util.spec_from_file_location("clean_run", ROOT / "tools" / "clean_run.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    sys.modules["clean_run"] = tool
+    monkeypatch.setattr(tool, "environment", lambda like: None)  # this one, to save a minute
+    yield tool
+    del sys.modules["clean_run"]
+
+
+def notebook(path, source):
+    code = {"cell_type": "code", "id": "a", "execution_count": None, "metadata": {}, "outputs": []}
+    cells = [code | {"source": source}]
+    path.write_text(
+        json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    )
+    return str(path)
+
+
+def test_a_chapter_that_fails_is_named_with_its_error(clean_run, tmp_path, capfd):
+    good = notebook(tmp_path / "good.ipynb", "1 + 1")
+    bad = notebook(tmp_path / "bad.ipynb", "import no_such_module")
+    assert clean_run.main(["binder", good, bad]) == 1
+    said = capfd.readouterr().out
+    assert "good: " in said and "bad: failed" in said and "no_such_module" in said
+    assert "2 notebooks, 1 failed" in said
+
+
+def test_chapters_that_run_pass_and_are_left_as_they_were(clean_run, tmp_path, capfd):
+    path = tmp_path / "good.ipynb"
+    good = notebook(path, "1 + 1")
+    before = path.read_text()
+    assert clean_run.main(["colab", good]) == 0
+    assert path.read_text() == before
+
+
+def test_ci_calls_only_what_anybody_can_call():
+    workflow = (ROOT / ".github" / "workflows" / "book.yml").read_text("utf-8")
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    commands = [line.split("run:")[1].strip() for line in workflow.splitlines() if "run: " in line]
+    assert commands
+    for command in commands:
+        target = command.removeprefix("make ")
+        assert command == ".ci/run" or f"\n{target}:" in makefile

@@ -1,0 +1,154 @@
+"""Draw the map of the chapters: what builds on what, and how long each takes.
+
+Usage: python tools/chapter_map.py
+
+Title, minutes and needs are read from each chapter's first lines ("About 45 minutes. You need:
+[chapter 1](01_leave_one_out.ipynb), ..."), so the map says what the chapters say. A test compares.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import NamedTuple
+from xml.sax.saxutils import escape
+
+ROOT = Path(__file__).resolve().parents[1]
+MAP = ROOT / "book" / "_static" / "chapter_map.svg"
+WIDTH, ROW, BOX, PAD = 380, 66, 48, 8  # as wide as a phone
+PARTS = [("Part I · The method", 1, 9), ("Part II · Uses", 10, 13), ("Part III · Further", 14, 99)]
+COLOURS = ["#0072B2", "#00735C", "#B34700"]
+
+
+class Chapter(NamedTuple):
+    """What the first lines of a chapter say."""
+
+    number: int
+    name: str
+    minutes: int
+    needs: tuple
+
+
+def chapters():
+    """Every numbered chapter, in order."""
+    return [_read(path) for path in sorted((ROOT / "book").glob("[0-9][0-9]_*.ipynb"))]
+
+
+def _read(path):
+    notebook = json.loads(path.read_text("utf-8"))
+    promise = "".join(notebook["cells"][1]["source"])
+    name = re.match(r"# \d+ · (.+)", promise)[1]
+    minutes, needs = re.search(r"\*About (\d+) minutes\. You need: (.*)", promise).groups()
+    numbers = tuple(int(n) for n in dict.fromkeys(re.findall(r"\]\((\d\d)_", needs)))
+    return Chapter(int(path.name[:2]), name, int(minutes), numbers)
+
+
+def levels(part):
+    """Rows of chapters, each below what it needs from its own part."""
+    rows, placed = [], set()
+    here = {c.number for c in part}
+    waiting = list(part)
+    while waiting:
+        ready = [c for c in waiting if set(c.needs) & here <= placed]
+        rows.append(ready)
+        placed |= {c.number for c in ready}
+        waiting = [c for c in waiting if c not in ready]
+    return rows
+
+
+def svg(all_chapters):
+    """The map as text of an SVG file."""
+    marks, centres, y = [], {}, 4
+    for (title, first, last), colour in zip(PARTS, COLOURS, strict=True):
+        part = [c for c in all_chapters if first <= c.number <= last]
+        outside = sorted({n for c in part for n in c.needs if n < first})
+        needs = f": needs {_numbers(outside)}" if outside else ""
+        marks.append(f'<text x="{PAD}" y="{y + 16}" class="part">{escape(title + needs)}</text>')
+        y += 26
+        for row in levels(part):
+            for chunk in (row[i : i + 3] for i in range(0, len(row), 3)):
+                for chapter, x in zip(chunk, _places(len(chunk)), strict=True):
+                    centres[chapter.number] = (x, y)
+                    marks.append(_box(chapter, x, y, len(chunk), colour))
+                y += ROW
+        y += 6
+    inside = [(n, c.number) for c in all_chapters for n in c.needs if _same_part(n, c.number)]
+    arrows = [_arrow(centres[a], centres[b]) for a, b in _direct(inside)]
+    return "\n".join([HEAD.format(width=WIDTH, height=y), *arrows, *marks, "</svg>", ""])
+
+
+def describe(all_chapters):
+    """The same for those who cannot see it."""
+    said = []
+    for c in all_chapters:
+        needs = f", needs {_numbers(c.needs)}" if c.needs else ""
+        said.append(f"{c.number} {c.name}, {c.minutes} minutes{needs}")
+    return "Map of the chapters. " + "; ".join(said) + "."
+
+
+HEAD = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}"
+ height="{height}" font-family="system-ui, sans-serif" text-anchor="middle">
+<style>.part {{ font: bold 13px system-ui, sans-serif; text-anchor: start }}
+.name {{ font-size: 11.5px }} .minutes {{ font-size: 10.5px }}
+.arrow {{ stroke: #777; fill: none; marker-end: url(#tip) }}</style>
+<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6" markerHeight="6"
+ orient="auto"><path d="M0 0L8 4L0 8z" fill="#777"/></marker>
+<rect width="100%" height="100%" fill="#fff"/>"""
+
+
+def _places(count):
+    return [WIDTH * (2 * k + 1) / (2 * count) for k in range(count)]
+
+
+def _box(chapter, x, y, in_row, colour):
+    width = min(WIDTH / in_row - PAD, 240)
+    lines = _lines(f"{chapter.number} {chapter.name}", int((width - 6) / 6.6))
+    text = [
+        f'<text x="{x:g}" y="{y + 20 + 13 * k - 5 * (len(lines) - 1)}" class="name" fill="#fff">'
+        f"{escape(line)}</text>"
+        for k, line in enumerate(lines)
+    ]
+    return "\n".join(
+        [
+            f'<rect x="{x - width / 2:g}" y="{y}" width="{width:g}" height="{BOX}" rx="5" '
+            f'fill="{colour}"/>',
+            *text,
+            f'<text x="{x:g}" y="{y + BOX - 6}" class="minutes" fill="#fff">'
+            f"{chapter.minutes} min</text>",
+        ]
+    )
+
+
+def _lines(text, letters):
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if len(longer) <= letters or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def _arrow(start, end):
+    (x1, y1), (x2, y2) = start, end
+    return f'<path class="arrow" d="M{x1:g} {y1 + BOX}L{x2:g} {y2 - 1}"/>'
+
+
+def _same_part(a, b):
+    return any(first <= a <= last and first <= b <= last for _, first, last in PARTS)
+
+
+def _direct(pairs):
+    """Without those that follow from two others, such as 2 -> 7 from 2 -> 5 -> 7."""
+    known = set(pairs)
+    return [(a, b) for a, b in pairs if not any((a, m) in known for m, c in pairs if c == b)]
+
+
+def _numbers(numbers):
+    *most, last = map(str, numbers)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+if __name__ == "__main__":
+    MAP.write_text(svg(chapters()), "utf-8")
+    print(describe(chapters()))

@@ -1,0 +1,90 @@
+"""Run every chapter, top to bottom, in an environment that holds nothing but what readers get.
+
+::
+
+    python tools/clean_run.py binder                 only binder/requirements.txt is installed
+    python tools/clean_run.py colab                  ipywidgets 7.7.1, and the package is missing:
+                                                     the chapter's own first cell installs it
+    python tools/clean_run.py binder book/index.ipynb
+
+The environment is made anew in ``_build/clean``; nothing of this one is seen from there. Prints
+seconds for each chapter, and exits with 1 if one of them fails. On Colab the chapters would fetch
+the package from its public address; here git hands them the last commit of this folder instead.
+"""
+
+import argparse
+import multiprocessing
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from address import address
+from execute import BOOK, executed, stderr_lines
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+ROOT = Path(__file__).resolve().parents[1]
+INSTALLED = {  # before the first cell of a chapter is run
+    "binder": ["ipykernel", "-r", "binder/requirements.txt"],
+    # what Colab is reported to bring, as far as the chapters notice
+    "colab": ["ipykernel<7", "ipywidgets==7.7.1", "numpy", "scipy", "matplotlib", "scikit-learn"],
+}
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("like", choices=INSTALLED)
+    parser.add_argument("notebooks", nargs="*", type=Path, help="default: all in book/")
+    parser.add_argument("--jobs", type=int, default=2, help="chapters at a time")
+    options = parser.parse_args(arguments)
+    notebooks = options.notebooks or sorted(BOOK.glob("*.ipynb"))
+
+    environment(options.like)
+    first, rest = notebooks[:1], notebooks[1:]  # the first one may install the package for all
+    failed = [path for path in first if not run(path)]
+    with multiprocessing.Pool(options.jobs) as pool:
+        ran = pool.map(run, rest, chunksize=1)
+    failed += [path for path, good in zip(rest, ran, strict=True) if not good]
+    print(f"like {options.like}: {len(notebooks)} notebooks, {len(failed)} failed")
+    return 1 if failed else 0
+
+
+def environment(like):
+    """Make it, and let ``python3`` among the kernels mean this one."""
+    folder = ROOT / "_build" / "clean" / like
+    shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    python = folder / "bin" / "python"
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*install, *INSTALLED[like]], cwd=ROOT, check=True)
+    # the kernel that comes with ipykernel is called "python", whichever that may be: name this one
+    register = [python, "-m", "ipykernel", "install", "--prefix", folder]
+    subprocess.run(register, check=True, stdout=subprocess.DEVNULL)
+    os.environ["JUPYTER_PATH"] = str(folder / "share" / "jupyter")
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # two chapters at a time
+    home = address((ROOT / "_config.yml").read_text("utf-8"))
+    os.environ["GIT_CONFIG_COUNT"] = "1"
+    os.environ["GIT_CONFIG_KEY_0"] = f"url.{ROOT.as_uri()}.insteadOf"
+    os.environ["GIT_CONFIG_VALUE_0"] = f"https://github.com/{home}"
+
+
+def run(path):
+    """Execute one notebook, saving nothing; say how long it took, or where it failed."""
+    start = time.perf_counter()
+    try:
+        after = executed(path.read_text("utf-8"), folder=path.resolve().parent)
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+        print(f"{path.stem}: failed\n{plain}", flush=True)
+        return False
+    print(f"{path.stem}: {time.perf_counter() - start:.0f} s", flush=True)
+    for line in stderr_lines(after):
+        print(f"{path.stem}: {line}", flush=True)
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())
