@@ -86,8 +86,8 @@ $(TEST_READY): pyproject.toml requirements.txt .venv/.python
 	$(PIP) -c requirements.txt -e '.[test]' $(TORCH)
 	@touch $@
 
-# Scripts for reading without a network. Where npm cannot fetch them, pages load them from public
-# networks instead.
+# The script for reading without a network. Where npm cannot fetch it, pages load it from a public
+# network instead.
 node_modules/.package-lock.json: package-lock.json
 	npm ci --ignore-scripts --no-audit --no-fund || \
-	  echo "npm ci failed: the built book will need a network for formulas and widgets."
+	  echo "npm ci failed: the built book will need a network for formulas."

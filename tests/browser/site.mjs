@@ -5,7 +5,6 @@ import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { chromium } from "playwright-core";
 
-const HARMLESS = [/@jupyter-widgets\/[^?]*\.(woff2?|ttf)/]; // icons that html-manager asks for in vain
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"];
 FLAGS.push("--disable-component-update", "--disable-sync");
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript" };
@@ -55,7 +54,8 @@ export function serve(folder) {
 
 /** Open a page; whatever goes wrong on it, now or later, is added to `problems`. */
 export async function open(browser, origin, name, [theme, viewport], problems, more = {}) {
-  const context = await browser.newContext({ viewport, colorScheme: theme, ...more });
+  const { onPage, ...ofContext } = more; // what to do with the page before it loads anything
+  const context = await browser.newContext({ viewport, colorScheme: theme, ...ofContext });
   await context.addInitScript((chosen) => {
     localStorage.setItem("mode", chosen);
     localStorage.setItem("theme", chosen);
@@ -65,7 +65,7 @@ export async function open(browser, origin, name, [theme, viewport], problems, m
     (route) => {
       const url = route.request().url();
       if (/^(data|blob):/.test(url)) return route.continue();
-      if (!HARMLESS.some((pattern) => pattern.test(url))) problems.add(`asks for ${url}`);
+      problems.add(`asks for ${url}`);
       return route.abort();
     },
   );
@@ -73,10 +73,9 @@ export async function open(browser, origin, name, [theme, viewport], problems, m
   page.setDefaultTimeout(PATIENCE);
   page.on("pageerror", (error) => problems.add(`error: ${error.message}`));
   page.on("console", (message) => {
-    const { url } = message.location();
-    const harmless = HARMLESS.some((pattern) => pattern.test(url));
-    if (message.type() === "error" && !harmless) problems.add(`console: ${message.text()} (${url})`);
+    if (message.type() === "error") problems.add(`console: ${message.text()} (${message.location().url})`);
   });
+  await onPage?.(page);
   await page.goto(`${origin}/${name}`, { waitUntil: "load", timeout: 30000 });
   return page;
 }

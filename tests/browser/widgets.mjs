@@ -52,16 +52,15 @@ async function checkWidth(page, problems) {
 async function useWidgets(page, problems) {
   const promised = await page.locator('script[type="application/vnd.jupyter.widget-view+json"]').count();
   if (promised === 0) return 0;
-  const roots = page.locator(".widget-subarea:has(.jupyter-widgets, .explore)");
+  const roots = page.locator(".widget:has(.widget-box, .explore)");
   if (!(await eventually(async () => (await roots.count()) >= promised))) {
     problems.add(`shows ${await roots.count()} of ${promised} widgets`);
   }
 
-  const sliders = page.getByRole("slider");
-  const named = page.getByRole("slider", { name: /\S/ });
-  if (!(await eventually(async () => (await sliders.count()) === (await named.count())))) {
-    problems.add(`${(await sliders.count()) - (await named.count())} sliders have no accessible name`);
-  }
+  const sliders = page.locator(".widget-box").getByRole("slider");
+  const named = page.locator(".widget-box").getByRole("slider", { name: /\S/ });
+  const nameless = (await sliders.count()) - (await named.count());
+  if (nameless) problems.add(`${nameless} sliders have no accessible name`);
 
   let used = 0;
   for (const [number, root] of (await roots.all()).entries()) {
@@ -71,9 +70,9 @@ async function useWidgets(page, problems) {
 }
 
 async function useWidget(page, root, name, problems) {
-  const handles = await root.locator(".noUi-handle").all();
-  const groups = await root.locator(".widget-toggle-buttons").all();
-  if (handles.length + groups.length === 0) return 0;
+  const sliders = await root.locator(".widget-slider input").all();
+  const groups = await root.locator(".widget-buttons").all();
+  if (sliders.length + groups.length === 0) return 0;
 
   const seen = new Map(); // what the controls say -> what was shown
   const act = async (what, action) => {
@@ -97,58 +96,58 @@ async function useWidget(page, root, name, problems) {
     seen.set(after.controls, after.frame);
   };
 
-  const byKeyboard = async (handle) => {
-    const at = (attribute) => handle.getAttribute(attribute).then(Number);
-    const atTheEnd = (await at("aria-valuenow")) >= (await at("aria-valuemax"));
-    await handle.focus();
+  const byKeyboard = async (slider) => {
+    const atTheEnd = await slider.evaluate((e) => e.value === e.max);
+    const before = await slider.getAttribute("aria-valuetext");
+    await slider.focus();
     await page.keyboard.press(atTheEnd ? "ArrowLeft" : "ArrowRight");
+    if ((await slider.getAttribute("aria-valuetext")) === before) problems.add(`${name}: a slider says ${before} still`);
   };
-  const byMouse = async (handle) => {
-    const track = await handle.locator("xpath=ancestor::*[contains(@class, 'noUi-base')]").boundingBox();
-    const box = await handle.boundingBox();
-    const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
-    const isLeft = x < track.x + track.width / 2;
-    await page.mouse.move(x, y);
+  const byMouse = async (slider) => {
+    const box = await slider.boundingBox();
+    const isLeft = await slider.evaluate((e) => Number(e.value) < Number(e.max) / 2);
+    const y = box.y + box.height / 2;
+    await page.mouse.move(box.x + box.width / 2, y);
     await page.mouse.down();
-    await page.mouse.move(track.x + track.width * (isLeft ? 0.95 : 0.05), y, { steps: 8 });
+    await page.mouse.move(box.x + box.width * (isLeft ? 0.95 : 0.05), y, { steps: 8 });
     await page.mouse.up();
   };
 
   await root.scrollIntoViewIfNeeded();
-  for (const [k, handle] of handles.entries()) {
-    await act(`slider ${k + 1} by keyboard`, () => byKeyboard(handle));
-    await act(`slider ${k + 1} by mouse`, () => byMouse(handle));
+  for (const [k, slider] of sliders.entries()) {
+    await act(`slider ${k + 1} by keyboard`, () => byKeyboard(slider));
+    await act(`slider ${k + 1} by mouse`, () => byMouse(slider));
   }
   for (const group of groups) {
     const buttons = await group.locator("button").all();
-    const active = await Promise.all(buttons.map((b) => b.evaluate((e) => e.classList.contains("mod-active"))));
+    const active = await Promise.all(buttons.map((b) => b.evaluate((e) => e.ariaPressed === "true")));
     const others = buttons.filter((_, k) => !active[k]);
     for (const button of [...others, ...buttons.filter((_, k) => active[k])]) {
       await act(`button "${(await button.innerText()).trim()}"`, () => button.click());
     }
   }
-  if (handles.length && handles.length + groups.length > 1) {
-    await act("slider 1 after the others", () => byKeyboard(handles[0]));
+  if (sliders.length && sliders.length + groups.length > 1) {
+    await act("slider 1 after the others", () => byKeyboard(sliders[0]));
   }
 
   const cut = await root.evaluate((element) => {
-    const boxes = [element, ...element.querySelectorAll(".jupyter-widgets, img")];
+    const boxes = [element, ...element.querySelectorAll("[class^=widget-], img")];
     const isCut = (e) => e.scrollWidth > e.clientWidth + 1 || e.getBoundingClientRect().right > window.innerWidth;
     const box = boxes.find((e) => e.offsetParent !== null && isCut(e));
     return box && `${box.className || box.tagName} (${box.scrollWidth} px in ${box.clientWidth} px)`;
   });
   if (cut) problems.add(`${name} is wider than its place: ${cut}`);
-  return handles.length + groups.length;
+  return sliders.length + groups.length;
 }
 
 /** The frame seen now, its text alternative, and what the controls say. */
 function shown(root) {
   return root.evaluate((element) => {
     const all = (selector) => [...element.querySelectorAll(selector)].filter((e) => e.offsetParent !== null);
-    const frames = all(".widget-html-content");
-    const alternatives = all(".widget-html-content :is(img, [role=group])");
-    const readouts = all(".widget-readout").map((e) => e.textContent);
-    const pressed = all(".widget-toggle-buttons button.mod-active").map((e) => e.textContent.trim());
+    const frames = all(".widget-html");
+    const alternatives = all(".widget-html :is(img, [role=group])");
+    const readouts = all(".widget-slider output").map((e) => e.textContent);
+    const pressed = all(".widget-buttons button[aria-pressed=true]").map((e) => e.textContent);
     return {
       frame: frames.map((e) => e.innerHTML).join(),
       alt: alternatives.map((e) => e.getAttribute("alt") ?? e.getAttribute("aria-label")).join(),

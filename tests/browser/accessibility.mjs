@@ -1,0 +1,121 @@
+// Read every page as those do who cannot see it well, or who have a slow connection.
+//
+//   node tests/browser/accessibility.mjs _build/html [--only TEXT]
+//
+// A page fails if axe finds a violation (light on a desk, dark on a phone), if a picture has no text
+// alternative, if it is wider than a screen of 320 px or than one of 1280 px at 200 %, if it moves
+// by itself while widgets load, or if more than 1.5 MB travel before it can be used, packed as web
+// servers pack. Prints the sizes.
+
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { gzipSync } from "node:zlib";
+import { DESKTOP, launch, open, pagesOf, PHONE, serve } from "./site.mjs";
+
+const MAX_BYTES = 1_500_000;
+const MAX_SHIFT = 0.1; // "good", as Web Vitals have it
+const NARROW = { width: 320, height: 640 };
+const ZOOMED = { width: 640, height: 450 }; // a desk at 200 %
+const PACKED = /\.(html|js|mjs|css|svg|json|txt)$/; // what servers compress
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { only: { type: "string", default: "" } },
+});
+const site = path.resolve(positionals[0] ?? "_build/html");
+
+/** What axe finds wrong, one sentence for each rule. */
+async function axe(page) {
+  await page.addScriptTag({ path: AXE });
+  const { violations } = await page.evaluate(() => globalThis.axe.run({ resultTypes: ["violations"], preload: false }));
+  return violations.map(({ id, nodes }) => `axe ${id}: ${nodes.length} x ${nodes[0].target.join(" ")}`);
+}
+
+function picturesWithoutWords(page) {
+  return page.evaluate(() =>
+    [...document.querySelectorAll(".bd-article img")]
+      .filter((e) => !/\w+ \w+/.test(e.alt)) // a name of a file does not say what is seen
+      .map((e) => `no words for ${e.src.slice(-60)}`));
+}
+
+const excess = (page) => page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+
+/** How far things jump by themselves; what follows a reader's own doing does not count. */
+const watchShifts = (page) => page.addInitScript(() => {
+  window.shift = 0;
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
+  }).observe({ type: "layout-shift", buffered: true });
+});
+
+/** Bytes of all files that a page asked for, as they are and packed. */
+async function weight(files) {
+  let [plain, packed] = [0, 0];
+  for (const file of files) {
+    const body = await readFile(path.join(site, file));
+    plain += body.length;
+    packed += PACKED.test(file) ? gzipSync(body).length : body.length;
+  }
+  return [plain, packed];
+}
+
+async function read(name, look) {
+  const problems = new Set();
+  const files = new Set();
+  const page = await open(browser, origin, name, look, problems, {
+    onPage: async (fresh) => {
+      fresh.on("response", (r) => r.ok() && r.url().startsWith(origin) && files.add(new URL(r.url()).pathname));
+      await watchShifts(fresh);
+    },
+  });
+  const hasWidgets = await page.locator('script[type="application/vnd.jupyter.widget-view+json"]').count();
+  if (hasWidgets) await page.locator(".widget :is(.widget-box, .explore)").first().waitFor();
+  await page.waitForLoadState("networkidle");
+  return { page, problems, files };
+}
+
+const names = await pagesOf(site, options.only);
+if (names.length === 0) {
+  console.error(`no html page in ${site}: build the book first`);
+  process.exit(2);
+}
+const server = await serve(site);
+const origin = `http://127.0.0.1:${server.address().port}`;
+const browser = await launch();
+
+let failed = 0;
+for (const name of names) {
+  const all = new Set();
+  let sizes = "";
+  let shifts = [];
+  for (const look of [["light", DESKTOP], ["dark", PHONE]]) {
+    const { page, problems, files } = await read(name, look);
+    const shift = await page.evaluate(() => window.shift);
+    shifts.push(shift.toFixed(3));
+    if (shift > MAX_SHIFT) problems.add(`moves by ${shift.toFixed(2)} while it loads (${look[1].width} px)`);
+    for (const problem of await axe(page)) problems.add(`${look[0]} ${problem}`);
+    for (const problem of await picturesWithoutWords(page)) problems.add(problem);
+    if (look[1] === DESKTOP) {
+      const [plain, packed] = await weight([...files].map(decodeURIComponent).filter((f) => !f.endsWith("/")));
+      sizes = `${(plain / 1e6).toFixed(2)} MB, ${(packed / 1e6).toFixed(2)} MB packed`;
+      if (packed > MAX_BYTES) problems.add(`is heavier than ${MAX_BYTES / 1e6} MB`);
+    } else {
+      for (const viewport of [NARROW, ZOOMED]) {
+        await page.setViewportSize(viewport);
+        const wide = await excess(page);
+        if (wide > 0) problems.add(`is ${wide} px wider than a screen of ${viewport.width} px`);
+      }
+    }
+    for (const problem of problems) all.add(problem);
+    await page.context().close();
+  }
+  if (all.size) failed += 1;
+  console.log(`${name}: ${sizes}, moves by ${shifts.join(" and ")}; ${[...all].join("; ") || "no problems"}`);
+}
+await browser.close();
+server.close();
+console.log(`${names.length - failed} pages are accessible, ${failed} are not`);
+process.exit(failed ? 1 : 0);
