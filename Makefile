@@ -20,7 +20,7 @@ export MINFLUENCE_DATA ?= $(abspath ../shared/data)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book book-strict test check links browser binder colab execute bench serve clean
+.PHONY: help book book-strict test check links browser binder colab coursework slides execute bench serve clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -58,6 +58,12 @@ binder: $(TEST_READY) ## run every chapter in a new environment that holds what 
 
 colab: $(TEST_READY) ## the same with what Colab is reported to bring: an old ipywidgets, no minfluence
 	$(BIN)/python tools/clean_run.py colab
+
+coursework: $(TEST_READY) ## make assignments for nbgrader into _build/coursework
+	$(BIN)/python tools/coursework.py
+
+slides: $(TEST_READY) ## make the slides of one lecture into _build/slides
+	$(BIN)/python tools/slides.py
 
 execute: $(TEST_READY) ## run every chapter and save its outputs
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python tools/execute.py

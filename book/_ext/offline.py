@@ -1,8 +1,8 @@
 """Make the built book work without a network, where `npm ci` has brought the script it needs.
 
-Formulas need MathJax. By default pages load it from a public network. When `node_modules` is there, it
-is copied into the built book instead. Nothing else is loaded from anywhere: widgets are shown by our
-own ``_static/widgets.js``.
+Formulas need MathJax. By default pages load it from a public network. When `node_modules` is there,
+it is copied into the built book instead. Nothing else is loaded from anywhere: widgets are shown by
+our own ``_static/widgets.js``.
 """
 
 import shutil

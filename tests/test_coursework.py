@@ -1,0 +1,129 @@
+"""Assignments made from the chapters (tools/coursework.py), graded as a lecturer would do it."""
+
+import importlib.util
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CHAPTERS = sorted((ROOT / "book").glob("[0-9][0-9]_*.ipynb"))
+spec = importlib.util.spec_from_file_location("coursework", ROOT / "tools" / "coursework.py")
+coursework = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(coursework)
+
+FORGOTTEN = ("02_upweighting", "predicted_double = up_loss / n", "predicted_double = up_loss")
+SIGN_OF_R4 = ("04_anatomy_of_influence", "flipped = -bare", "flipped = bare")
+
+
+# --- making them ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_every_exercise_becomes_a_question_a_solution_and_a_test(path):
+    cells = coursework.assignment(path).cells
+    marks = [cell.metadata.nbgrader for cell in cells]
+    assert len({m.grade_id for m in marks}) == len(marks)
+    solutions = [c for c in cells if c.metadata.nbgrader.solution]
+    tests = [c for c in cells if c.metadata.nbgrader.grade]
+    assert len(solutions) == len(tests) >= 3
+    for solution, test in zip(solutions, tests, strict=True):
+        assert solution.source.startswith("### BEGIN SOLUTION")
+        assert test.source.startswith("assert ")  # students see what is asked for
+        assert "### BEGIN HIDDEN TESTS" in test.source
+
+
+def test_a_cell_is_given_if_an_exercise_needs_one_of_its_names():
+    before = [
+        "import numpy as np",
+        "a = np.ones(3)",
+        "b = 1",
+        "a[0] = 2",
+        "def f(x):\n    return x + b",
+    ]
+    assert coursework.needed(before, ["f(3)"]) == [before[2], before[4]]
+    assert coursework.needed(before, ["a.sum()"]) == [before[0], before[1], before[3]]
+    assert coursework.needed(before, ["b = 2", "b + 1"]) == []
+    assert coursework.needed(["c = 1", "c = 2", "c += 1"], ["c"]) == ["c = 2", "c += 1"]
+
+
+def test_names_inside_functions_and_comprehensions_are_their_own():
+    cell = coursework.names(
+        "total = sum(i * w for i in range(n))\n\ndef g(u):\n    v = u + c\n    return v"
+    )
+    assert cell.stored == {"total", "g"}
+    assert {"w", "n", "c"} <= cell.loaded and not {"i", "u", "v"} & cell.loaded
+
+
+def test_an_unknown_chapter_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        coursework.main(["77"])
+    assert "no chapter numbered 77" in capsys.readouterr().err
+
+
+# --- grading them ---------------------------------------------------------------------------------
+
+
+def hand_in(course, student, name, answers):
+    """What a student returns: the released notebook with `answers(k)` in its k-th solution cell."""
+    notebook = nbformat.read(course / "release" / name / f"{name}.ipynb", as_version=4)
+    for k, cell in enumerate(c for c in notebook.cells if c.metadata.nbgrader.solution):
+        cell.source = answers(k) or cell.source
+    folder = course / "submitted" / student / name
+    folder.mkdir(parents=True)
+    nbformat.write(notebook, folder / f"{name}.ipynb")
+
+
+def solutions(course, name, old="", new=""):
+    """The instructor's answers, one of them changed."""
+    notebook = nbformat.read(course / "source" / name / f"{name}.ipynb", as_version=4)
+    sources = [c.source for c in notebook.cells if c.metadata.nbgrader.solution]
+    assert sum(old in s for s in sources) == 1 or not old
+    return [s.replace(old, new) if old else s for s in sources].__getitem__
+
+
+def points(course, student, name):
+    from nbgrader.api import Gradebook
+
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as book:
+        submission = book.find_submission(name, student)
+        return submission.score, submission.max_score
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    """A course with four students, graded."""
+    pytest.importorskip("nbgrader")
+    folder = tmp_path_factory.mktemp("course")
+    coursework.main(["02", "04", "--to", str(folder)])
+    for name, old, new in (FORGOTTEN, SIGN_OF_R4):
+        hand_in(folder, "solved", name, solutions(folder, name))
+        hand_in(folder, "untouched", name, lambda k: None)
+        hand_in(folder, "mistaken", name, solutions(folder, name, old, new))
+        for command in ("autograde", "generate_feedback"):
+            coursework.nbgrader(folder, command, name)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [FORGOTTEN[0], SIGN_OF_R4[0]])
+def test_solutions_get_full_marks_and_untouched_stubs_none(course, name):
+    score, most = points(course, "solved", name)
+    assert score == most == 10
+    assert points(course, "untouched", name) == (0, 10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("mistake", "named"),
+    [
+        (FORGOTTEN, "n times too large: the weight is 1/n"),
+        (SIGN_OF_R4, "the sign is reversed: R (4) lacks a minus"),
+    ],
+    ids=["1/n forgotten", "the sign of R (4)"],
+)
+def test_a_typical_mistake_costs_one_exercise_and_is_named(course, mistake, named):
+    name = mistake[0]
+    assert points(course, "mistaken", name) == (8, 10)
+    feedback = (course / "feedback" / "mistaken" / name / f"{name}.html").read_text("utf-8")
+    assert named in feedback

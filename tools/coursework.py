@@ -1,0 +1,224 @@
+"""Make assignments out of the chapters' exercises, in the format of nbgrader.
+
+::
+
+    python tools/coursework.py                 every chapter, into _build/coursework
+    python tools/coursework.py 02 04           these only
+    python tools/coursework.py 02 --to FOLDER
+
+``source/`` is the instructor's version, with solutions and hidden tests; ``release/`` is what
+students get. Both are made from the chapters' own cells: exercise, solution (tag ``solution``) and
+check (tag ``check``), after as much of the chapter's code as these need. Nothing is written twice,
+so the assignments follow the book. Grade with ``nbgrader autograde`` in the same folder.
+"""
+
+import argparse
+import ast
+import json
+import os
+import subprocess
+import symtable
+import sys
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).resolve().parents[1]
+BOOK = ROOT / "book"
+POINTS = 2  # for each exercise
+CONFIG = """\
+c = get_config()
+c.CourseDirectory.course_id = "minfluence"
+c.ExecutePreprocessor.timeout = 600
+"""
+WELCOME = """\
+# Assignment {number}: {name}
+
+From chapter {number} of *Influence Functions, Step by Step*. {count} exercises, {points} points.
+
+The first cells set things up; run them and leave them as they are. Write each answer where it says
+YOUR CODE HERE, under the names that the exercise asks for."""
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("numbers", nargs="*", help="two digits each; default: all chapters")
+    parser.add_argument("--to", type=Path, default=ROOT / "_build" / "coursework")
+    options = parser.parse_args(arguments)
+    chapters = [p for n in options.numbers or ["[0-9][0-9]"] for p in sorted(BOOK.glob(f"{n}_*"))]
+    if not chapters:
+        parser.error(f"no chapter numbered {' or '.join(options.numbers)} in {BOOK}")
+    options.to.mkdir(parents=True, exist_ok=True)
+    (options.to / "nbgrader_config.py").write_text(CONFIG, "utf-8")
+    for path in chapters:
+        folder = options.to / "source" / path.stem
+        folder.mkdir(parents=True, exist_ok=True)
+        nbformat.write(assignment(path), folder / path.name)
+    for path in chapters:
+        release(path.stem, options.to)
+    print(f"{len(chapters)} assignments in {options.to}")
+
+
+def release(name, course):
+    """Let nbgrader check the instructor's version and make the students' version from it."""
+    nbgrader(course, "generate_assignment", name, "--create", "--force")
+
+
+def nbgrader(course, *arguments):
+    """Run one of nbgrader's commands; it calls other programs of its environment by name."""
+    here = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "nbgrader", *arguments, "--log-level=WARN"]
+    subprocess.run(command, cwd=course, env={**os.environ, **here}, check=True)
+
+
+def assignment(path):
+    """The instructor's version of one chapter's exercises."""
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells]
+    first = next(k for k, source in enumerate(sources) if "## Exercises" in source)
+    install = next(s for s, c in zip(sources, cells, strict=True) if "remove-cell" in tags(c))
+    before = [s for s, c in zip(sources[:first], cells, strict=False) if c["cell_type"] == "code"]
+    asked = exercises(cells[first:], sources[first:])
+
+    given = needed(before[1:], [source for exercise in asked for source in exercise.code])
+    number, name = sources[1].splitlines()[0].removeprefix("# ").split(" · ")
+    total = POINTS * len(asked)
+    welcome = WELCOME.format(number=number, name=name, count=len(asked), points=total)
+    notebook = nbformat.v4.new_notebook(
+        cells=[
+            text("welcome", welcome),
+            *(fixed(f"given-{k}", s) for k, s in enumerate([install, *given])),
+        ]
+    )
+    for k, exercise in enumerate(asked, start=1):
+        answer = f"### BEGIN SOLUTION\n{exercise.solution}\n### END SOLUTION"
+        tested = test(exercise.solution, exercise.check)
+        notebook.cells += [
+            text(f"exercise-{k}", exercise.question),
+            *(fixed(f"exercise-{k}-given-{j}", s) for j, s in enumerate(exercise.given)),
+            code(f"solution-{k}", answer, solution=True),
+            code(f"test-{k}", tested, grade=True, locked=True, points=POINTS),
+        ]
+    notebook.metadata.kernelspec = {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+    }
+    return notebook
+
+
+class Exercise:
+    """One exercise of a chapter: its question, what it gives, the solution and the check."""
+
+    def __init__(self, question):
+        self.question, self.given, self.solution, self.check = question, [], "", ""
+
+    @property
+    def code(self):
+        return [*self.given, self.solution, self.check]
+
+
+def exercises(cells, sources):
+    """Every exercise, in order."""
+    found = []
+    for cell, source in zip(cells, sources, strict=True):
+        if cell["cell_type"] == "markdown":
+            if "**Exercise" in source:
+                found.append(Exercise(source[source.index("**Exercise") :]))
+        elif "solution" in tags(cell):
+            found[-1].solution = source
+        elif "check" in tags(cell):
+            found[-1].check = source
+        else:
+            found[-1].given.append(source)
+    return found
+
+
+def test(solution, check):
+    """A test cell: students see which names are asked for; the chapter's check is hidden."""
+    answers = sorted(names(solution).stored & names(check).loaded)
+    shown = [f'assert "{a}" in globals(), "store your answer as {a}"' for a in answers]
+    return "\n".join([*shown, "### BEGIN HIDDEN TESTS", check, "### END HIDDEN TESTS"])
+
+
+# --- what the exercises need of the chapter -------------------------------------------------------
+
+
+class names:
+    """Names that a cell loads from other cells, stores for them, or changes in place."""
+
+    def __init__(self, source):
+        plain = "\n".join(line for line in source.splitlines() if not line.startswith(("%", "!")))
+        table = symtable.symtable(plain, "cell", "exec")
+        self.stored = {
+            s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()
+        }
+        self.loaded = {s.get_name() for s in table.get_symbols() if s.is_referenced()}
+        waiting = list(table.get_children())
+        while waiting:
+            inner = waiting.pop()
+            self.loaded |= {s.get_name() for s in inner.get_symbols() if s.is_global()}
+            waiting += inner.get_children()
+        nodes = list(ast.walk(ast.parse(plain)))
+        self.changed = {base for node in nodes if (base := changed_in_place(node))}
+        added_to = (node.target for node in nodes if isinstance(node, ast.AugAssign))
+        self.loaded |= {target.id for target in added_to if isinstance(target, ast.Name)}
+
+
+def changed_in_place(node):
+    """`x` of ``x[0] = 1``, ``x.a = 1`` and ``x.append(1)``."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        target = node.value.func
+    elif isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store):
+        target = node
+    else:
+        return None
+    inside = isinstance(target, ast.Subscript | ast.Attribute)
+    while isinstance(target, ast.Subscript | ast.Attribute):
+        target = target.value
+    return target.id if inside and isinstance(target, ast.Name) else None
+
+
+def needed(before, after):
+    """Those cells of `before` without which the cells of `after` would miss a name."""
+    missing, known = set(), set()
+    for source in after:
+        cell = names(source)
+        missing |= cell.loaded - known
+        known |= cell.stored
+    kept = []
+    for source in reversed(before):
+        cell = names(source)
+        if missing & (cell.stored | cell.changed):
+            kept.append(source)
+            missing = (missing - cell.stored) | cell.loaded
+    return kept[::-1]
+
+
+# --- cells of nbgrader ----------------------------------------------------------------------------
+
+
+def tags(cell):
+    return cell["metadata"].get("tags", [])
+
+
+def marks(grade_id, **more):
+    return {"nbgrader": dict(schema_version=3, grade_id=grade_id, **more)}
+
+
+def text(grade_id, source):
+    metadata = marks(grade_id, grade=False, solution=False, locked=True, task=False)
+    return nbformat.v4.new_markdown_cell(source, id=grade_id, metadata=metadata)
+
+
+def code(grade_id, source, *, grade=False, solution=False, locked=False, **points):
+    metadata = marks(grade_id, grade=grade, solution=solution, locked=locked, task=False, **points)
+    return nbformat.v4.new_code_cell(source, id=grade_id, metadata=metadata)
+
+
+def fixed(grade_id, source):
+    return code(grade_id, source, locked=True)
+
+
+if __name__ == "__main__":
+    main()

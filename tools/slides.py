@@ -1,0 +1,90 @@
+"""Make the slides of one lecture out of chapters 2 to 4: ``_build/slides/lecture.slides.html``.
+
+Usage: python tools/slides.py
+
+The chapters' cells say in their metadata where a slide begins (``slideshow.slide_type``, as Jupyter
+and nbconvert have it), and with the tag ``output-only`` that a slide shows no code. Open the page
+in a browser; ``?print-pdf`` behind the address prints it. With reveal.js and MathJax from npm it
+works without a network.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+from nbconvert import SlidesExporter
+from traitlets.config import Config
+
+ROOT = Path(__file__).resolve().parents[1]
+CHAPTERS = ["02_upweighting", "03_perturbing", "04_anatomy_of_influence"]
+TARGET = ROOT / "_build" / "slides"
+SCRIPTS = {"reveal.js": ["dist", "plugin"], "mathjax": ["es5"], "requirejs": ["require.js"]}
+HEAD = """<script>window.MathJax = {tex: {inlineMath: [["$", "$"]]}};</script>
+<style>
+.reveal .slides { text-align: left; font-size: 0.8em !important; }
+.reveal h1, .reveal h2, .reveal h3 { text-transform: none !important; }
+.reveal .jp-RenderedImage img, .reveal img { max-height: 48vh !important; margin: 0 auto; display: block; }
+.reveal .jp-InputPrompt, .reveal .jp-OutputPrompt { display: none; }
+.reveal pre { font-size: 0.8em; line-height: 1.3; box-shadow: none; width: 100%; }
+.reveal table { font-size: 0.8em; }
+</style>
+"""
+
+
+def lecture():
+    """One notebook of all slides, without the cells that no slide shows."""
+    book = nbformat.v4.new_notebook()
+    for name in CHAPTERS:
+        chapter = nbformat.read(ROOT / "book" / f"{name}.ipynb", as_version=4)
+        for k, cell in enumerate(chapter.cells):
+            if cell.metadata.get("slideshow", {}).get("slide_type", "skip") == "skip":
+                continue
+            cell.id = f"{name[:2]}-{k}"
+            if cell.cell_type == "markdown":
+                cell.source = plain(cell.source)
+            book.cells.append(cell)
+    return book
+
+
+def plain(markdown):
+    """Without what only the book's own pages understand: admonitions and links to other pages."""
+    markdown = re.sub(r"(?m)^:::\{admonition\} (.*)\n(?::.*\n)*", r"## \1\n", markdown)
+    markdown = re.sub(r"(?m)^:::\n?$", "", markdown)
+    return re.sub(r"\[([^\]]+)\]\([\w#-]+\.(?:ipynb|md)[\w#-]*\)", r"\1", markdown)
+
+
+def copy(source, target):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    else:
+        shutil.copy2(source, target)
+
+
+def main():
+    config = Config()
+    config.TagRemovePreprocessor.enabled = True
+    config.TagRemovePreprocessor.remove_input_tags = {"hide-input", "output-only"}
+    exporter = SlidesExporter(config=config, reveal_theme="white")
+    TARGET.mkdir(parents=True, exist_ok=True)
+    modules = ROOT / "node_modules"
+    if all((modules / name).exists() for name in SCRIPTS):
+        for name, parts in SCRIPTS.items():
+            for part in parts:
+                copy(modules / name / part, TARGET / name / part)
+        exporter.reveal_url_prefix = "reveal.js"
+        exporter.require_js_url = "requirejs/require.js"
+        exporter.mathjax_url = "mathjax/es5/tex-mml-chtml.js"
+    page, _ = exporter.from_notebook_node(lecture())
+    path = TARGET / "lecture.slides.html"
+    page = re.sub(r"(?s)<script type=\"module\">.*?mermaid.*?</script>", "", page)
+    page = re.sub(
+        r"<script src=\"[^\"]*jquery[^\"]*\"></script>", "", page
+    )  # no slide uses the two
+    path.write_text(page.replace("<head>", f"<head>{HEAD}", 1), "utf-8")
+    print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()
