@@ -244,13 +244,15 @@ def test_every_page_in_the_contents_exists_and_every_chapter_is_in_the_contents(
     assert {f"book/{path.stem}" for path in pages} == set(listed)
 
 
-def test_the_map_on_the_front_page_says_what_the_chapters_say():
+def test_the_map_and_the_instructors_page_say_what_the_chapters_say():
     sys.path.insert(0, str(ROOT / "tools"))
     import chapter_map
 
     chapters = chapter_map.chapters()
     assert chapter_map.MAP.read_text("utf-8") == chapter_map.svg(chapters), "run the tool again"
     assert f"![{chapter_map.describe(chapters)}](" in read("book/index.ipynb")
+    instructors = read("book/instructors.md")
+    assert chapter_map.with_objectives(instructors, chapters) == instructors, "run the tool again"
 
 
 def test_the_reference_names_everything_public():

@@ -18,15 +18,16 @@ def clean_run(monkeypatch):
     spec.loader.exec_module(tool)
     sys.modules["clean_run"] = tool
     monkeypatch.setattr(tool, "environment", lambda like: None)  # this one, to save a minute
+    monkeypatch.setenv("CLEAN_PYTHON", sys.executable)
     yield tool
     del sys.modules["clean_run"]
 
 
-def notebook(path, source):
+def notebook(path, source, **metadata):
     code = {"cell_type": "code", "id": "a", "execution_count": None, "metadata": {}, "outputs": []}
     cells = [code | {"source": source}]
     path.write_text(
-        json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+        json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
     )
     return str(path)
 
@@ -46,6 +47,13 @@ def test_chapters_that_run_pass_and_are_left_as_they_were(clean_run, tmp_path, c
     before = path.read_text()
     assert clean_run.main(["colab", good]) == 0
     assert path.read_text() == before
+
+
+def test_a_chapter_that_says_what_it_needs_is_skipped_without_it(clean_run, tmp_path, capfd):
+    needs = {"minfluence": {"modules": ["no_such_module"]}}
+    path = notebook(tmp_path / "torchy.ipynb", "import no_such_module", **needs)
+    assert clean_run.main(["binder", path]) == 0
+    assert "torchy: skipped, it says that it needs no_such_module" in capfd.readouterr().out
 
 
 def test_ci_calls_only_what_anybody_can_call():

@@ -30,6 +30,19 @@ def test_a_readers_own_network_runs_as_the_readme_shows(capsys):
     assert str(found) in capsys.readouterr().out
 
 
+def test_the_instructors_ten_lines_for_other_data_run():
+    page = (ROOT / "book" / "instructors.md").read_text("utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len([line for line in block.splitlines() if line]) <= 10
+    names = {}
+    exec(block, names)
+    objective = mi.LinearObjective(mi.models.logistic, names["X"], names["y"], l2=0.01)
+    helpful, _ = mi.Influence(objective, mi.fit(objective).theta).top(
+        names["x_test"], names["y_true"]
+    )
+    assert len(helpful) == 5
+
+
 def test_the_readmes_picture_is_the_front_pages():
     path = ROOT / "tools" / "readme_picture.py"
     spec = importlib.util.spec_from_file_location("readme_picture", path)

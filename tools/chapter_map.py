@@ -1,9 +1,10 @@
-"""Draw the map of the chapters: what builds on what, and how long each takes.
+"""Draw the map of the chapters, and list for instructors what each of them is for.
 
 Usage: python tools/chapter_map.py
 
-Title, minutes and needs are read from each chapter's first lines ("About 45 minutes. You need:
-[chapter 1](01_leave_one_out.ipynb), ..."), so the map says what the chapters say. A test compares.
+Title, minutes, needs and objectives are read from each chapter's first lines ("About 45 minutes.
+You need: [chapter 1](01_leave_one_out.ipynb), ..."), so that map and list say what the chapters
+say. A test compares.
 """
 
 import json
@@ -14,6 +15,7 @@ from xml.sax.saxutils import escape
 
 ROOT = Path(__file__).resolve().parents[1]
 MAP = ROOT / "book" / "_static" / "chapter_map.svg"
+INSTRUCTORS = ROOT / "book" / "instructors.md"
 WIDTH, ROW, BOX, PAD = 380, 66, 48, 8  # as wide as a phone
 PARTS = [("Part I · The method", 1, 9), ("Part II · Uses", 10, 13), ("Part III · Further", 14, 99)]
 COLOURS = ["#0072B2", "#00735C", "#B34700"]
@@ -26,6 +28,8 @@ class Chapter(NamedTuple):
     name: str
     minutes: int
     needs: tuple
+    stem: str
+    objectives: tuple
 
 
 def chapters():
@@ -39,7 +43,9 @@ def _read(path):
     name = re.match(r"# \d+ · (.+)", promise)[1]
     minutes, needs = re.search(r"\*About (\d+) minutes\. You need: (.*)", promise).groups()
     numbers = tuple(int(n) for n in dict.fromkeys(re.findall(r"\]\((\d\d)_", needs)))
-    return Chapter(int(path.name[:2]), name, int(minutes), numbers)
+    able = promise[promise.index("You will be able to") :]
+    objectives = tuple(line[2:].rstrip(",.") for line in able.splitlines() if line.startswith("- "))
+    return Chapter(int(path.name[:2]), name, int(minutes), numbers, path.stem, objectives)
 
 
 def levels(part):
@@ -149,6 +155,19 @@ def _numbers(numbers):
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def with_objectives(page, all_chapters):
+    """The instructors' page with its list of objectives written anew."""
+    begin, end = re.findall(r"<!-- .*objectives.* -->", page)
+    said = [
+        f"**[{c.number} {c.name}]({c.stem}.ipynb)**, {c.minutes} minutes: "
+        f"{'; '.join(c.objectives)}."
+        for c in all_chapters
+    ]
+    before, after = page.split(begin)[0], page.split(end)[1]
+    return "\n\n".join([before + begin, *said, end + after])
+
+
 if __name__ == "__main__":
     MAP.write_text(svg(chapters()), "utf-8")
+    INSTRUCTORS.write_text(with_objectives(INSTRUCTORS.read_text("utf-8"), chapters()), "utf-8")
     print(describe(chapters()))

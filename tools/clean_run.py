@@ -13,6 +13,7 @@ the package from its public address; here git hands them the last commit of this
 """
 
 import argparse
+import json
 import multiprocessing
 import os
 import re
@@ -30,7 +31,15 @@ ROOT = Path(__file__).resolve().parents[1]
 INSTALLED = {  # before the first cell of a chapter is run
     "binder": ["ipykernel", "-r", "binder/requirements.txt"],
     # what Colab is reported to bring, as far as the chapters notice
-    "colab": ["ipykernel<7", "ipywidgets==7.7.1", "numpy", "scipy", "matplotlib", "scikit-learn"],
+    "colab": [
+        "ipykernel<7",
+        "ipywidgets==7.7.1",
+        "numpy",
+        "scipy",
+        "matplotlib",
+        "scikit-learn",
+        "torch==2.13.0",
+    ],
 }
 
 
@@ -63,6 +72,7 @@ def environment(like):
     # the kernel that comes with ipykernel is called "python", whichever that may be: name this one
     register = [python, "-m", "ipykernel", "install", "--prefix", folder]
     subprocess.run(register, check=True, stdout=subprocess.DEVNULL)
+    os.environ["CLEAN_PYTHON"] = str(python)
     os.environ["JUPYTER_PATH"] = str(folder / "share" / "jupyter")
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # two chapters at a time
     home = address((ROOT / "_config.yml").read_text("utf-8"))
@@ -71,11 +81,23 @@ def environment(like):
     os.environ["GIT_CONFIG_VALUE_0"] = f"https://github.com/{home}"
 
 
+def has(module):
+    """Whether the environment can import a module."""
+    look = f"import importlib.util as u, sys; sys.exit(u.find_spec({module!r}) is None)"
+    return subprocess.run([os.environ["CLEAN_PYTHON"], "-c", look]).returncode == 0
+
+
 def run(path):
     """Execute one notebook, saving nothing; say how long it took, or where it failed."""
+    text = path.read_text("utf-8")
+    needs = json.loads(text)["metadata"].get("minfluence", {}).get("modules", [])
+    missing = [name for name in needs if not has(name)]
+    if missing:
+        print(f"{path.stem}: skipped, it says that it needs {' and '.join(missing)}", flush=True)
+        return True
     start = time.perf_counter()
     try:
-        after = executed(path.read_text("utf-8"), folder=path.resolve().parent)
+        after = executed(text, folder=path.resolve().parent)
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
         print(f"{path.stem}: failed\n{plain}", flush=True)

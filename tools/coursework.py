@@ -115,6 +115,7 @@ class Exercise:
 
     @property
     def code(self):
+        """All its code, in order."""
         return [*self.given, self.solution, self.check]
 
 

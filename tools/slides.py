@@ -24,7 +24,7 @@ HEAD = """<script>window.MathJax = {tex: {inlineMath: [["$", "$"]]}};</script>
 <style>
 .reveal .slides { text-align: left; font-size: 0.8em !important; }
 .reveal h1, .reveal h2, .reveal h3 { text-transform: none !important; }
-.reveal .jp-RenderedImage img, .reveal img { max-height: 48vh !important; margin: 0 auto; display: block; }
+.reveal img { max-height: 48vh !important; margin: 0 auto; display: block; }
 .reveal .jp-InputPrompt, .reveal .jp-OutputPrompt { display: none; }
 .reveal pre { font-size: 0.8em; line-height: 1.3; box-shadow: none; width: 100%; }
 .reveal table { font-size: 0.8em; }
