@@ -1,0 +1,59 @@
+"""Put what was published beside what the chapters found: ``book/results/reproduction.json``.
+
+Usage: python tools/reproduction.py
+
+What was published, and where our number is found, says ``book/results/published.toml``. Every
+number of ours is taken from the saved output of the cell that computes it, which the tests run
+again and compare; none is written by hand.
+"""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+BOOK = Path(__file__).resolve().parents[1] / "book"
+PUBLISHED = BOOK / "results" / "published.toml"
+LEDGER = BOOK / "results" / "reproduction.json"
+
+
+def output(cell):
+    """Text that a chapter's cell printed, by the two numbers: "04 27" is cell-27 of chapter 4."""
+    chapter, number = cell.split()
+    (path,) = BOOK.glob(f"{chapter}_*.ipynb")
+    for found in json.loads(path.read_text("utf-8"))["cells"]:
+        if found["id"] == f"cell-{number}":
+            return "".join("".join(o.get("text", [])) for o in found["outputs"]).rstrip("\n")
+    raise LookupError(f"{path.name} has no cell-{number}: name another one in {PUBLISHED.name}.")
+
+
+def ours(line):
+    """Our number, as its chapter printed it."""
+    found = re.search(line["pattern"], output(line["cell"]))
+    if not found:
+        raise LookupError(
+            f"{line['what']}: cell-{line['cell']} printed nothing like {line['pattern']}; "
+            f"change the pattern in {PUBLISHED.name}."
+        )
+    return line.get("ours", "{}").format(*found.groups())
+
+
+def ledger():
+    """Every figure with its lines, and our number in each."""
+    figures = tomllib.loads(PUBLISHED.read_text("utf-8"))["figure"]
+    for figure in figures:
+        figure["line"] = [
+            {
+                "what": line["what"],
+                "paper": line.get("paper", ""),
+                "release": line.get("release", ""),
+                "ours": ours(line),
+                "chapter": line["cell"].split()[0],
+            }
+            for line in figure["line"]
+        ]
+    return figures
+
+
+if __name__ == "__main__":
+    LEDGER.write_text(json.dumps(ledger(), indent=1, ensure_ascii=False) + "\n", "utf-8")
