@@ -1,5 +1,7 @@
 """The explorables: what Python sees, and that the browser's numbers are the package's."""
 
+import base64
+import itertools
 import json
 import shutil
 import subprocess
@@ -13,25 +15,50 @@ import minfluence as mi
 
 pytest.importorskip("anywidget", reason="anywidget is not installed")
 
-from minfluence.explorables import Explore  # noqa: E402
+from minfluence.explorables import Bowl, Explore, Hinge, Recursion  # noqa: E402
 
-JS = Path(mi.__file__).parent / "js"
+BOOK = Path(mi.__file__).parents[1] / "book"
+PAGES = {
+    "index": Explore,
+    "06_conjugate_gradients": Bowl,
+    "07_stochastic_estimation": Recursion,
+    "09_beyond_smoothness": Hinge,
+}
 
 
-def in_node(code, problem):
-    """Run JavaScript on a problem in JSON, and read JSON back."""
+def in_node(widget, code, problem):
+    """Run JavaScript, with the module that the browser gets, on a problem in JSON; read JSON."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("there is no Node.js")
+    module = base64.b64encode(str(widget._esm).encode()).decode()
     code = (
-        f'import * as js from "{(JS / "explore.js").as_uri()}";\n'
+        f'import * as js from "data:text/javascript;base64,{module}";\n'
         f"const problem = {json.dumps(problem)};\n"
         f"console.log(JSON.stringify({code}));"
     )
-    command = [node, "--input-type=module", "--no-warnings", "-e", code]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [node, "--input-type=module", "-"], input=code, capture_output=True, text=True, check=False
+    )
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
+
+
+@pytest.mark.parametrize("widget", PAGES.values(), ids=lambda widget: widget.__name__)
+def test_each_widget_is_one_module_that_needs_no_other_file(widget):
+    assert "export default { render };" in str(widget._esm)
+    assert "\nimport " not in str(widget._esm)
+
+
+@pytest.mark.parametrize(("page", "widget"), PAGES.items(), ids=PAGES)
+def test_each_page_carries_the_module_as_it_is_now(page, widget):
+    state = json.loads((BOOK / f"{page}.ipynb").read_text("utf-8"))["metadata"]["widgets"]
+    (models,) = (part["state"] for part in state.values())
+    saved = [m["state"]["_esm"] for m in models.values() if "_esm" in m["state"]]
+    assert saved == [str(widget._esm)], "run make execute"
+
+
+# --- the front page -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scenario", ["ordinary", "tiny penalty", "label noise", "outlier"])
@@ -42,8 +69,8 @@ def test_the_browser_computes_what_the_package_computes(scenario):
         "test": {"x": [0.4, 0.3], "y": 1},
         "l2": 0.01,
     }
-    state = in_node(f"js.SCENARIOS[{scenario!r}](problem)", state)
-    found = in_node("js.explore(problem)", state)
+    state = in_node(Explore, f"js.SCENARIOS[{scenario!r}](problem)", state)
+    found = in_node(Explore, "js.explore(problem)", state)
 
     points = np.array([point["x"] for point in state["points"]])
     X = np.column_stack([points, np.ones(len(points))])
@@ -65,7 +92,6 @@ def test_python_sees_the_state():
     X, y = mi.data.two_clouds(10, rng=0)
     widget = Explore(X[:, :2], y, (0.5, 0.5, 1))
     assert widget.X == X[:, :2].tolist() and widget.test == [0.5, 0.5, 1.0]
-    assert "export default" in str(widget._esm)
     assert "10 training points" in repr(widget)
 
 
@@ -85,9 +111,245 @@ def test_bad_input_gets_one_sentence(arguments, sentence):
         Explore(*arguments)
 
 
-def test_the_front_page_carries_the_file_as_it_is_now():
-    page = Path(mi.__file__).parents[1] / "book" / "index.ipynb"
-    state = json.loads(page.read_text("utf-8"))["metadata"]["widgets"]
-    (models,) = (part["state"] for part in state.values())
-    saved = [m["state"]["_esm"] for m in models.values() if "_esm" in m["state"]]
-    assert saved == [(JS / "explore.js").read_text("utf-8")], "run make execute"
+# --- the bowl of chapter 6 ------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::minfluence.NotConverged")
+@pytest.mark.parametrize("kappa", [1, 7, 100])
+def test_the_bowl_is_descended_by_the_conjugate_gradients_of_the_package(kappa):
+    start = np.array([-0.9, 0.4])
+    found = in_node(Bowl, "js.explore(problem)", {"kappa": kappa, "start": [-0.9, 0.4], "steps": 2})
+    H = np.array(found["H"])
+    assert_allclose(np.linalg.eigvalsh(H), [1, kappa], rtol=1e-12)
+    for k, t in enumerate(found["cg"]["path"]):
+        x = mi.cg(H, -H @ start, max_steps=k).x  # seen from the start
+        assert_allclose(t, start + x, atol=1e-10)
+    assert found["cg"]["needed"] == mi.cg(H, -H @ start, rtol=1e-6).steps
+
+
+@pytest.mark.parametrize("name", ["unlucky", "on an axis", "near the floor"])
+def test_each_step_of_descent_is_the_best_along_the_gradient(name):
+    state = {"kappa": 20, "start": in_node(Bowl, f"js.STARTS[{name!r}](20)", {}), "steps": 6}
+    found = in_node(Bowl, "js.explore(problem)", state)
+    H, path = np.array(found["H"]), np.array(found["descent"]["path"])
+    t = path[0]
+    for k in range(7):
+        assert_allclose(path[k], t, atol=1e-10)
+        assert found["descent"]["left"][k] == pytest.approx(t @ H @ t / (path[0] @ H @ path[0]))
+        r = H @ t
+        length = np.linalg.norm(r) / np.linalg.norm(H @ path[0])
+        assert found["descent"]["residuals"][k] == pytest.approx(length, rel=1e-8, abs=1e-12)
+        t = t - (r @ r) / max(r @ H @ r, 1e-300) * r
+    assert found["descent"]["needed"] == descent_steps(H, path[0])
+
+
+def descent_steps(H, t, rtol=1e-6):
+    steps, first = 0, np.linalg.norm(H @ t)
+    while np.linalg.norm(r := H @ t) > rtol * first:
+        t, steps = t - (r @ r) / (r @ H @ r) * r, steps + 1
+    return steps
+
+
+def test_who_starts_at_the_lowest_point_stays_there():
+    found = in_node(Bowl, "js.explore(problem)", {"kappa": 20, "start": [0, 0], "steps": 3})
+    assert found["cg"]["path"] == found["descent"]["path"] == [[0, 0]] * 4
+    assert found["cg"]["needed"] == found["descent"]["needed"] == 0
+
+
+def test_python_sees_the_bowl():
+    widget = Bowl(kappa=5, steps=2)
+    assert (widget.kappa, widget.steps, widget.start) == (5.0, 2, [])
+    assert "condition number 5," in repr(widget)
+    for wrong in ({"kappa": 0.5}, {"kappa": 101}, {"steps": 13}):
+        with pytest.raises(ValueError, match="from 1 to 100 and 0 to 12"):
+            Bowl(**wrong)
+
+
+# --- the recursion of chapter 7 -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def clouds():
+    """Hessian and right-hand side of the chapter, and the problem as JavaScript takes it."""
+    X, y = mi.data.two_clouds(40, rng=2)
+    objective = mi.LinearObjective(mi.models.logistic, X, y, 0.01)
+    theta = mi.fit(objective).theta
+    b = objective.test_grads(theta, [[0.4, 0.3, 1.0]], [1.0])[0]
+    w = mi.models.logistic.second((X @ theta)[:, None], y)[:, 0]
+    problem = {"X": X.tolist(), "w": w.tolist(), "b": b.tolist(), "l2": 0.01}
+    return mi.Hessian(objective, theta), b, problem
+
+
+class GivenDraws:
+    """Stands in for a random generator: hands out the examples that the browser draws."""
+
+    def __init__(self, drawn):
+        self.drawn = iter(drawn)
+
+    def choice(self, n, size, replace):
+        return np.array([next(self.drawn)])
+
+
+def drawn_in_the_browser(seed, repeats, depth, n):
+    runs = f"Array.from({{length: {repeats}}}, (_, run) => js.draws({{...problem, run}}))"
+    return in_node(Recursion, runs, {"seed": seed, "depth": depth, "n": n})
+
+
+@pytest.mark.filterwarnings("ignore::minfluence.NotConverged")
+@pytest.mark.parametrize("scale", [0.6, 1.3, 5.0])
+def test_from_the_same_draws_the_recursion_is_that_of_lissa(clouds, scale):
+    H, b, problem = clouds
+    state = {"problem": problem, "scale": scale, "depth": 30, "repeats": 4, "seed": 5}
+    found = in_node(Recursion, "js.explore(problem)", state)
+    draws = drawn_in_the_browser(5, 4, 30, H.n)
+    rng = GivenDraws(itertools.chain(*draws))
+    solution = mi.lissa(H, b, scale=scale, depth=30, repeats=4, rng=rng)
+    assert_allclose(found["estimate"], solution.x, rtol=1e-8)
+    assert found["spread"] == pytest.approx(solution.spread, rel=1e-8)
+    assert found["residual"] == pytest.approx(solution.residual, rel=1e-8)
+    assert_allclose(found["truth"], mi.cg(H, b, rtol=1e-12).x, rtol=1e-8)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_it_diverges_where_lissa_does(clouds, seed):
+    H, b, problem = clouds
+    state = {"problem": problem, "scale": 0.1, "depth": 500, "repeats": 1, "seed": seed}
+    found = in_node(Recursion, "js.explore(problem)", state)
+    steps = len(found["means"]) - 1  # before the one that went too far
+    assert found["diverged"] == 1 and found["estimate"] is None
+    with pytest.raises(mi.Diverged, match=f"at step {steps} "):
+        rng = GivenDraws(drawn_in_the_browser(seed, 1, 500, H.n)[0])
+        mi.lissa(H, b, scale=0.1, depth=500, repeats=1, rng=rng)
+
+
+def test_series_and_covariance_are_those_over_all_possible_draws():
+    rng = np.random.default_rng(0)
+    X, w, b = rng.standard_normal((4, 2)), rng.uniform(0.1, 1, 4), rng.standard_normal(2)
+    problem = {"X": X.tolist(), "w": w.tolist(), "b": b.tolist(), "l2": 0.1}
+    every = []
+    for draws in itertools.product(range(4), repeat=4):
+        x = b
+        for i in draws:
+            x = b + x - (w[i] * (X[i] @ x) * X[i] + 0.1 * x) / 1.5
+        every.append(x / 1.5)
+    path = in_node(Recursion, "js.series(problem, 1.5, 4)", problem)
+    assert_allclose(path[-1], np.mean(every, axis=0), rtol=1e-10)
+    code = "js.covariances(problem, 1.5, js.series(problem, 1.5, 4)).at(-1)"
+    covariance = in_node(Recursion, code, problem)
+    assert_allclose(covariance, np.cov(np.transpose(every), ddof=0), rtol=1e-10)
+
+
+@pytest.mark.parametrize("scale", [0.2, 0.3, 1.3])
+def test_the_growth_of_the_noise_is_the_largest_eigenvalue_of_a_step(clouds, scale):
+    H, _, problem = clouds
+    steps = [np.eye(3) - mi.dense(H.sample([i])) / scale for i in range(H.n)]
+    step = np.mean([np.kron(A, A) for A in steps], axis=0)
+    expected = abs(np.linalg.eigvals(step)).max()
+    found = in_node(Recursion, f"js.growth(problem, {scale})", problem)
+    assert found == pytest.approx(expected, rel=1e-8)
+
+
+def test_the_largest_curvature_is_that_of_one_example(clouds):
+    H, _, problem = clouds
+    largest = max(np.linalg.eigvalsh(mi.dense(H.sample([i])))[-1] for i in range(H.n))
+    assert in_node(Recursion, "js.mostCurved(problem)", problem) == pytest.approx(largest, rel=1e-8)
+
+
+def test_draws_are_even_differ_between_runs_and_go_on_with_depth():
+    first, second = drawn_in_the_browser(0, 2, 4000, 40)
+    counts = np.bincount(first, minlength=40)
+    assert len(counts) == 40
+    assert ((counts - 100) ** 2 / 100).sum() < 73  # chi-square with 39 degrees: 1 in 1000
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.06  # four standard errors
+    assert drawn_in_the_browser(0, 1, 10, 40) == [first[:10]]
+    assert drawn_in_the_browser(1, 1, 4000, 40) != [first]
+
+
+def test_python_sees_the_recursion(clouds):
+    _, b, problem = clouds
+    widget = Recursion(problem["X"], problem["w"], b, 0.01)
+    assert (widget.depth, widget.repeats, widget.b) == (20, 10, b.tolist())
+    assert "40 examples and 3 parameters" in repr(widget)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((np.ones((4, 1)), np.ones(4), np.ones(1), 0.1), "p at least 2"),
+        ((np.ones((4, 2)), np.ones(3), np.ones(2), 0.1), r"got \(4, 2\), \(3,\) and \(2,\)"),
+        ((np.ones((4, 2)), -np.ones(4), np.ones(2), 0.1), "no negative curvature"),
+        ((np.ones((4, 2)), np.ones(4), np.zeros(2), 0.1), "b other than 0"),
+        ((np.ones((4, 2)), np.ones(4), np.ones(2), 0.0), "got l2=0.0"),
+    ],
+)
+def test_a_recursion_that_cannot_be_is_refused(arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        Recursion(*arguments)
+
+
+# --- the hinge of chapter 9 -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("t", [0.001, 0.03, 1.0])
+def test_loss_slope_and_curvature_are_those_of_the_package(t):
+    margins = np.linspace(-2, 4, 61)
+    code = f"problem.map((s) => [js.smoothHinge(s, {t}), js.share(s, {t}), js.curvature(s, {t})])"
+    value, share, curvature = np.transpose(in_node(Hinge, code, margins.tolist()))
+    loss, ones = mi.models.smooth_hinge(t), np.ones(61)
+    assert_allclose(value, loss.value(margins[:, None], ones), rtol=1e-8, atol=1e-12)
+    assert_allclose(-share, loss.slope(margins[:, None], ones)[:, 0], rtol=1e-8, atol=1e-12)
+    assert_allclose(curvature, loss.second(margins[:, None], ones)[:, 0], rtol=1e-8, atol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def machine():
+    """Any theta will do: the formulas do not ask for a minimum."""
+    X, y = mi.data.two_clouds(20, rng=3)
+    rng = np.random.default_rng(0)
+    theta = np.array([0.8, 0.5, -0.2])
+    without = theta + 0.1 * rng.standard_normal((20, 3))
+    return X, y, theta, without
+
+
+@pytest.mark.filterwarnings("ignore::minfluence.FarFromMinimum")
+@pytest.mark.parametrize("t", [0.001, 0.03, 1.0])
+def test_predicted_and_actual_changes_are_those_of_the_package(machine, t):
+    X, y, theta, without = machine
+    names = {"X": X[:, :2].tolist(), "y": y.tolist(), "l2": 0.1}
+    names |= {"theta": theta.tolist(), "without": without.tolist()}
+    state = {"machine": names, "test": {"x": [0.4, 0.3], "y": -1}, "temperature": t}
+    found = in_node(Hinge, "js.explore(problem)", state)
+    objective = mi.LinearObjective(mi.models.smooth_hinge(t), X, y, 0.1)
+    x_test = np.array([0.4, 0.3, 1.0])
+    predicted = mi.Influence(objective, theta).predicted_change(x_test, -1)
+    assert_allclose(found["predicted"], predicted, rtol=1e-8, atol=1e-12)
+    losses = [mi.models.hinge(v, x_test[None], np.array([-1.0]))[0] for v in (theta, *without)]
+    assert_allclose(found["actual"], np.array(losses[1:]) - losses[0], rtol=1e-8, atol=1e-12)
+    expected = mi.agreement(predicted, found["actual"])
+    assert found["pearson"] == pytest.approx(expected.pearson, abs=1e-8)
+
+
+def test_python_sees_the_machine_and_selects_the_point_that_matters_most(machine):
+    X, y, theta, without = machine
+    widget = Hinge(X[:, :2], y, theta, without, (0.4, 0.3, 1), 0.1)
+    scores = (without - theta) @ [0.4, 0.3, 1.0]  # the margin of the test point stays below 1
+    assert widget.selected == abs(scores).argmax()
+    assert widget.theta == theta.tolist() and "20 points" in repr(widget)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"X": np.ones((20, 3))}, r"Expected X \(n, 2\)"),
+        ({"without": np.ones((19, 3))}, r"got \(20, 2\), \(20,\), \(3,\), \(19, 3\), \(3,\)"),
+        ({"test": (0.1, 0.2, 0)}, "labels -1 and"),
+        ({"theta": (np.nan, 0, 0)}, "finite numbers"),
+        ({"l2": -1.0}, "got l2=-1.0"),
+    ],
+)
+def test_a_machine_that_cannot_be_is_refused(machine, change, sentence):
+    X, y, theta, without = machine
+    given = {"X": X[:, :2], "y": y, "theta": theta, "without": without}
+    given |= {"test": (0.4, 0.3, 1), "l2": 0.1} | change
+    with pytest.raises(ValueError, match=sentence):
+        Hinge(**given)

@@ -1,122 +1,201 @@
-// Use the front page's explorable as readers do: by mouse, by touch and by keyboard.
+// Use every explorable of the built book as readers do: by mouse, by touch and by keyboard.
 //
-//   node tests/browser/explorables.mjs _build/html [--screenshots DIR]
+//   node tests/browser/explorables.mjs _build/html [--only TEXT] [--screenshots DIR]
 //
-// Fails if a way of moving a point changes neither the picture nor the words, if a "break it" changes
-// nothing, if it is wider than a narrow phone, or if the browser reports an error. How fast it starts
-// and moves is printed, not judged: that depends on the machine.
+// Fails if a way of moving something changes neither the pictures nor the words, if a control has no
+// name, if an explorable is wider than a narrow phone, if one move takes longer than a thirtieth of a
+// second, or if the browser reports an error. How fast it starts, and how fast it moves on a processor
+// four times slower, is printed, not judged: that depends on the machine.
 
 import path from "node:path";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { DESKTOP, eventually, launch, open, PHONE, serve } from "./site.mjs";
+import { DESKTOP, eventually, launch, open, pagesOf, PHONE, serve } from "./site.mjs";
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
-  options: { screenshots: { type: "string" } },
+  options: { only: { type: "string", default: "" }, screenshots: { type: "string" } },
 });
-const server = await serve(path.resolve(positionals[0] ?? "_build/html"));
-const origin = `http://127.0.0.1:${server.address().port}`;
-const browser = await launch();
-const problems = new Set();
+const site = path.resolve(positionals[0] ?? "_build/html");
 const NARROW = { width: 320, height: 700 };
+const LOOKS = [["light", DESKTOP, false], ["dark", PHONE, true], ["light", NARROW, true]];
+const SLOWEST = 33; // ms for one move: 30 frames a second
 
-/** The words and the picture, to be compared before and after. */
-const seen = (page) => page.evaluate(() => ({
-  words: document.querySelector(".explore .says").textContent,
-  picture: document.querySelector(".explore .plane").innerHTML,
+/** Pages that carry the state of an explorable. */
+async function pagesWithExplorables() {
+  const names = await pagesOf(site, options.only);
+  const texts = await Promise.all(names.map((name) => readFile(path.join(site, name), "utf-8")));
+  return names.filter((_, k) => /"_anywidget_id": *"minfluence\.explorables\./.test(texts[k]));
+}
+
+// --- one explorable -------------------------------------------------------------------------------
+
+/** The words and the pictures, to be compared before and after. */
+const seen = (root) => root.evaluate((e) => ({
+  words: e.querySelector(".says").textContent,
+  pictures: [...e.querySelectorAll("svg")].map((svg) => svg.innerHTML).join(),
 }));
 
-async function act(page, what, action) {
-  const before = await seen(page);
+async function act(root, problems, what, action) {
+  const before = await seen(root);
   await action();
   const changed = await eventually(async () => {
-    const after = await seen(page);
-    return after.words !== before.words && after.picture !== before.picture;
+    const after = await seen(root);
+    return after.words !== before.words && after.pictures !== before.pictures;
   });
   if (!changed) problems.add(`${what} changes nothing`);
 }
 
-/** Where a point is on the screen; with one of `plane` it is scrolled into view first. */
-async function middle(page, index) {
-  const box = await page.locator(".explore .point").nth(index).boundingBox();
-  return [box.x + box.width / 2, box.y + box.height / 2];
+/** Press at one place and let go at another, with a few moves between. */
+async function drag(page, [x, y], [toX, toY], touch) {
+  const between = (k) => [x + ((toX - x) * k) / 5, y + ((toY - y) * k) / 5];
+  if (!touch) {
+    await page.mouse.move(x, y);
+    await page.mouse.down();
+    await page.mouse.move(toX, toY, { steps: 5 });
+    await page.mouse.up();
+    return;
+  }
+  const client = await page.context().newCDPSession(page);
+  const send = (type, at) =>
+    client.send("Input.dispatchTouchEvent", { type, touchPoints: at ? [{ x: at[0], y: at[1] }] : [] });
+  await send("touchStart", [x, y]);
+  for (let k = 1; k <= 5; k++) await send("touchMove", between(k));
+  await send("touchEnd");
 }
 
-async function use(page, touch) {
-  const explore = page.locator(".explore");
-  await explore.waitFor();
-  await explore.scrollIntoViewIfNeeded();
-  const [x, y] = await middle(page, 3);
-  if (touch) {
-    const client = await page.context().newCDPSession(page);
-    const send = (type, at) =>
-      client.send("Input.dispatchTouchEvent", { type, touchPoints: at ? [{ x: at[0], y: at[1] }] : [] });
-    await act(page, "dragging by touch", async () => {
-      await send("touchStart", [x, y]);
-      for (let k = 1; k <= 5; k++) await send("touchMove", [x + 6 * k, y - 4 * k]);
-      await send("touchEnd");
-    });
-  } else {
-    await act(page, "dragging by mouse", async () => {
-      await page.mouse.move(x, y);
-      await page.mouse.down();
-      await page.mouse.move(x + 30, y - 20, { steps: 5 });
-      await page.mouse.up();
-    });
+async function useMovable(page, root, touch, problems) {
+  const mark = root.locator(".movable[tabindex='0']");
+  if ((await mark.count()) === 0) return;
+  for (const [what, by] of [["up", [0, -24]], ["to the side", [30, 0]]]) {
+    await mark.scrollIntoViewIfNeeded();
+    const box = await mark.boundingBox();
+    const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+    await act(root, problems, `dragging ${what}`, () => drag(page, [x, y], [x + by[0], y + by[1]], touch));
   }
-  await act(page, "an arrow key", async () => {
-    await page.locator(".explore .point[tabindex='0']").focus();
+  await act(root, problems, "an arrow key", async () => {
+    await mark.focus();
     await page.keyboard.press("ArrowUp");
   });
-  for (const name of ["next point", "other class", "remove", "add"]) {
-    await act(page, `button "${name}"`, () => page.getByRole("button", { name, exact: true }).click());
+}
+
+async function useSlider(page, root, slider, touch, problems) {
+  const name = await slider.getAttribute("aria-label");
+  if (!name) problems.add("a slider has no name");
+  const said = () => slider.getAttribute("aria-valuetext");
+  const at = () => slider.evaluate((e) => Number(e.value) / Number(e.max));
+  const before = await said();
+  await act(root, problems, `slider "${name}" by keyboard`, async () => {
+    await slider.focus();
+    await page.keyboard.press((await at()) < 1 ? "ArrowRight" : "ArrowLeft");
+  });
+  if ((await said()) === before) problems.add(`slider "${name}" does not say its new value`);
+  await act(root, problems, `dragging slider "${name}"`, async () => {
+    await slider.scrollIntoViewIfNeeded();
+    const box = await slider.boundingBox();
+    const thumb = (share) => [box.x + 8 + share * (box.width - 16), box.y + box.height / 2];
+    const from = await at();
+    await drag(page, thumb(from), thumb(from < 0.5 ? 0.8 : 0.2), touch);
+  });
+}
+
+async function use(page, root, touch, problems) {
+  const hands = await root.locator(".movable, input[type=range]").count();
+  if (hands === 0) problems.add("has nothing to move");
+  await useMovable(page, root, touch, problems);
+  for (const slider of await root.locator("input[type=range]").all()) {
+    await useSlider(page, root, slider, touch, problems);
   }
-  for (const name of ["tiny penalty", "label noise", "outlier", "ordinary"]) {
-    await act(page, `break it: ${name}`, () => page.getByLabel("Break it").selectOption(name));
+  for (const button of await root.locator("button").all()) {
+    await act(root, problems, `button "${await button.innerText()}"`, () => button.click());
   }
-  const excess = await explore.evaluate((e) => e.scrollWidth - e.clientWidth);
+  for (const list of await root.locator("select").all()) {
+    const [first, ...others] = await list.locator("option").allInnerTexts();
+    for (const name of [...others, first]) {
+      await act(root, problems, `choosing "${name}"`, () => list.selectOption(name));
+    }
+  }
+  const excess = await root.evaluate((e) => e.scrollWidth - e.clientWidth);
   if (excess > 1) problems.add(`is ${excess} px wider than its place`);
 }
 
-/** Milliseconds of one update, the median of 40, with 60 points. */
-function speed(page) {
-  return page.evaluate(async () => {
-    const add = [...document.querySelectorAll(".explore button")].find((b) => b.textContent === "add");
-    while (document.querySelectorAll(".explore .point").length < 61) add.click();
-    const point = document.querySelector(".explore .point[tabindex='0']");
-    const times = [];
-    for (let k = 0; k < 40; k++) {
-      const start = performance.now();
-      const key = k % 2 ? "ArrowLeft" : "ArrowRight";
-      point.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
-      times.push(performance.now() - start);
-    }
-    return times.sort((a, b) => a - b)[20];
+/** Milliseconds of one move with its layout, the median of 40, where there is most to compute. */
+function speed(root) {
+  return root.evaluate((e) => {
+    const add = [...e.querySelectorAll("button")].find((b) => b.textContent === "add");
+    while (add && e.querySelectorAll(".point").length < 61) add.click();
+    const sliders = [...e.querySelectorAll("input")];
+    const slide = (slider, value) => {
+      slider.value = value;
+      slider.dispatchEvent(new Event("input", { bubbles: true }));
+    };
+    for (const slider of sliders) slide(slider, slider.max);
+    const press = (key) => e.querySelector(".movable[tabindex='0']")
+      .dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+    const moves = sliders.map((slider) => (k) => slide(slider, slider.max - (k % 2)));
+    if (e.querySelector(".movable")) moves.push((k) => press(k % 2 ? "ArrowLeft" : "ArrowRight"));
+    const median = (move) => {
+      const times = [];
+      for (let k = 0; k < 40; k++) {
+        const start = performance.now();
+        move(k + 1);
+        e.getBoundingClientRect();
+        times.push(performance.now() - start);
+      }
+      return times.sort((a, b) => a - b)[20];
+    };
+    return Math.max(...moves.map(median));
   });
 }
 
-for (const [theme, viewport, touch] of [
-  ["light", DESKTOP, false],
-  ["dark", PHONE, true],
-  ["light", NARROW, true],
-]) {
-  const page = await open(browser, origin, "book/index.html", [theme, viewport], problems, { hasTouch: touch });
-  const from = await page.evaluate(() => performance.now());
-  await page.locator(".explore").waitFor();
-  const ready = await page.evaluate(() => performance.now());
-  if (options.screenshots) {
-    await mkdir(options.screenshots, { recursive: true });
-    const file = path.join(options.screenshots, `explore.${theme}.${viewport.width}.png`);
-    await page.locator(".explore").screenshot({ path: file });
-  }
-  await use(page, touch);
-  const ms = await speed(page);
-  const times = `there ${Math.round(ready)} ms after navigation (${Math.round(ready - from)} after load)`;
-  console.log(`${theme} ${viewport.width}: ${times}; one move with 60 points takes ${ms.toFixed(1)} ms`);
-  await page.context().close();
+async function throttled(page, rate, action) {
+  const client = await page.context().newCDPSession(page);
+  await client.send("Emulation.setCPUThrottlingRate", { rate });
+  const result = await action();
+  await client.send("Emulation.setCPUThrottlingRate", { rate: 1 });
+  return result;
 }
+
+// --- all of them ----------------------------------------------------------------------------------
+
+const server = await serve(site);
+const origin = `http://127.0.0.1:${server.address().port}`;
+const browser = await launch();
+let failed = 0;
+
+async function check(name, [theme, viewport, touch]) {
+  const problems = new Set();
+  const page = await open(browser, origin, name, [theme, viewport], problems, { hasTouch: touch });
+  const root = page.locator(".explore");
+  const loaded = await page.evaluate(() => performance.now());
+  if (!(await eventually(async () => (await root.count()) === 1))) {
+    console.log(`${name}: shows ${await root.count()} explorables, expected 1`);
+    failed++;
+    return page.context().close();
+  }
+  const ready = await page.evaluate(() => performance.now());
+  await root.scrollIntoViewIfNeeded();
+  const look = `${path.basename(name, ".html")} ${theme} ${viewport.width}`;
+  if (options.screenshots) {
+    await root.screenshot({ path: path.join(options.screenshots, `${look.replaceAll(" ", ".")}.png`) });
+  }
+  await use(page, root, touch, problems);
+  const move = await speed(root);
+  if (move > SLOWEST) problems.add(`one move takes ${move.toFixed(0)} ms`);
+  const slow = await throttled(page, 4, () => speed(root));
+  console.log(
+    `${look}: there ${Math.round(ready)} ms after navigation (${Math.round(ready - loaded)} after load); ` +
+      `one move takes ${move.toFixed(1)} ms, ${slow.toFixed(1)} on a slow processor`,
+  );
+  await page.context().close();
+  for (const problem of problems) console.log(`${look}: ${problem}`);
+  failed += problems.size;
+}
+
+if (options.screenshots) await mkdir(options.screenshots, { recursive: true });
+const names = await pagesWithExplorables();
+for (const name of names) for (const look of LOOKS) await check(name, look);
 await browser.close();
 server.close();
-console.log(problems.size ? `explorable: ${[...problems].join("; ")}` : "explorable: no problems");
-process.exit(problems.size ? 1 : 0);
+console.log(`${names.length} pages with explorables, ${failed} problems`);
+process.exit(failed || !names.length ? 1 : 0);
