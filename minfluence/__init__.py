@@ -6,6 +6,7 @@ Trace a prediction back to its training data, after Koh & Liang (ICML 2017).
 from minfluence import audit, checks, data, models
 from minfluence.attack import Attack, attack
 from minfluence.fit import Fit, fit
+from minfluence.from_sklearn import from_sklearn
 from minfluence.hessian import Hessian, SuggestedDamping, dense, spectrum, suggest_damping
 from minfluence.influence import FarFromMinimum, Influence
 from minfluence.linear import LinearObjective
@@ -59,6 +60,7 @@ __all__ = [
     "direct",
     "factorize",
     "fit",
+    "from_sklearn",
     "lissa",
     "models",
     "refit_perturbed",

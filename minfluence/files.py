@@ -78,6 +78,11 @@ def _mnist_urls(name):
     return tuple(host + name for host in hosts)
 
 
+_RT_POLARITY = (
+    "https://raw.githubusercontent.com/dennybritz/cnn-text-classification-tf/"
+    "18762b459e21d9c70e5c242f8d43fc4e6db37a0d/data/rt-polaritydata/"
+)
+
 FILES = {
     "mnist/train-images-idx3-ubyte.gz": DataFile(
         9_912_422,
@@ -118,6 +123,26 @@ FILES = {
             "e04649c4fc3d9164abcf87c915811cca340a09b4/dataset_diabetes.zip",
         ),
         _diabetes_from_zip,
+    ),
+    "adult/adult.data.gz": DataFile(
+        3_974_305,
+        "5b00264637dbfec36bdeaab5676b0b309ff9eb788d63554ca0a249491c86603d",
+        ("https://archive.ics.uci.edu/ml/machine-learning-databases/adult/adult.data",),
+    ),
+    "adult/adult.test.gz": DataFile(
+        2_003_153,
+        "a2a9044bc167a35b2361efbabec64e89d69ce82d9790d2980119aac5fd7e9c05",
+        ("https://archive.ics.uci.edu/ml/machine-learning-databases/adult/adult.test",),
+    ),
+    "rt_polarity/rt-polarity.pos.gz": DataFile(
+        626_395,
+        "4134882974a28d0c7b5151256f0e33a6169984ee7372c279e673f1114f475d58",
+        (_RT_POLARITY + "rt-polarity.pos",),
+    ),
+    "rt_polarity/rt-polarity.neg.gz": DataFile(
+        612_506,
+        "2d11cfbc790f1cd96d78339f41ce53ced1efa83cd22d37d6788fa3fe3d17e2fd",
+        (_RT_POLARITY + "rt-polarity.neg",),
     ),
     "dogfish224.zip": DataFile(
         160_000_000,

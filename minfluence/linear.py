@@ -12,7 +12,13 @@ stay in the processor's cache, so memory does not grow with n.
 import numpy as np
 from scipy.linalg import get_blas_funcs
 
-from minfluence.training_set import TrainingSet, check_columns, check_examples, check_theta
+from minfluence.training_set import (
+    TrainingSet,
+    check_columns,
+    check_examples,
+    check_l2,
+    check_theta,
+)
 
 CHUNK_BYTES = 2**23  # one chunk of X, or of its scores: what two cores share comfortably in cache
 
@@ -23,11 +29,15 @@ class LinearObjective(TrainingSet):
     Parameters
     ----------
     loss : LinearLoss
-        ``minfluence.models.squared``, ``logistic`` or ``softmax(n_classes)``.
+        One of ``minfluence.models``, such as ``logistic`` or ``softmax(n_classes)``.
     X : array, shape (n, d)
     y : array, shape (n,)
-    l2 : float
-        Strength of the penalty ``l2/2 * theta @ theta``, folded into each example's loss.
+    l2 : float, or array, shape (p,)
+        Strength of the penalty ``l2/2 * theta @ theta``, folded into each example's loss; or one
+        strength for each parameter, ``1/2 * l2 @ theta**2``, 0 for an intercept that is free.
+    fold_l2 : bool
+        False for a penalty that is a term of the risk by itself: it stays as it is when examples
+        are left out or reweighted, as in scikit-learn's ``C`` and in ridge regression.
     dtype : dtype
         float64, or float32 for half the memory and twice the speed at seven digits.
 
@@ -36,7 +46,7 @@ class LinearObjective(TrainingSet):
     Koh & Liang (2017), sections 2 and 2.3.
     """
 
-    def __init__(self, loss, X, y, l2=0.0, *, dtype=np.float64):
+    def __init__(self, loss, X, y, l2=0.0, *, fold_l2=True, dtype=np.float64):
         if not hasattr(loss, "curvature"):
             raise ValueError(
                 "LinearObjective expects one of the losses of minfluence.models, which know "
@@ -44,14 +54,15 @@ class LinearObjective(TrainingSet):
             )
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype must be float64 or float32, got {dtype!r}.")
-        super().__init__(X, y, l2, dtype)
+        super().__init__(X, y, dtype=dtype)
         if self.X.ndim != 2:
             raise ValueError(
                 f"LinearObjective expects X of shape (n, d), got {self.X.shape}: "
                 "flatten each example with X.reshape(len(X), -1)."
             )
         loss.check_labels(self.y, training=True)
-        self.loss = loss
+        self.loss, self.fold_l2 = loss, fold_l2
+        self.l2 = check_l2(l2, self.p, dtype)
 
     @property
     def p(self):
@@ -62,7 +73,7 @@ class LinearObjective(TrainingSet):
         """R(theta) = sum_i w_i L(z_i, theta), penalty included.  (p,) -> scalar."""
         theta = self._theta(theta)
         losses = self.loss.value(self._scores(self.X, theta), self.y)
-        return self.weights @ losses + self._penalty * 0.5 * (theta @ theta)
+        return self.weights @ losses + 0.5 * (self._penalty * theta) @ theta
 
     def grad(self, theta):
         """Gradient of the risk.  (p,) -> (p,)."""
@@ -73,7 +84,7 @@ class LinearObjective(TrainingSet):
 
         (p, k), (n, k) -> (p, k)
         """
-        G = self.l2 * weights.sum(axis=0) * thetas
+        G = self._penalties(weights) * thetas
         for X, y, w in self._chunks(self.y, weights, columns=thetas.shape[1]):
             slope = self.loss.slope(self._scores(X, thetas), y)
             slope *= w[:, None, :]
@@ -89,7 +100,7 @@ class LinearObjective(TrainingSet):
 
         def hvp(V):
             block = self._block(V)
-            HV = self._penalty * block
+            HV = self._penalty[..., None] * block
             for X, w, Q in self._chunks(self.weights, second, columns=block.shape[1]):
                 curved = self.loss.times(Q, self._scores(X, block))
                 curved *= w[:, None, None]
@@ -190,14 +201,14 @@ class LinearObjective(TrainingSet):
             T = self._scores(X, block)
             dots[start : start + len(X)] = np.einsum("nc,nck->nk", slope, T)
             start += len(X)
-        dots += self.l2 * (theta @ block)
+        dots += (self._own_l2 * theta) @ block
         return dots.reshape(self.n, *np.shape(V)[1:])
 
     def example_grads(self, theta, indices):
         """Gradients of the penalised losses of some training examples.  -> (len(indices), p)."""
         indices = self._indices(indices)
         theta = self._theta(theta)
-        return self._bare_grads(theta, self.X[indices], self.y[indices]) + self.l2 * theta
+        return self._bare_grads(theta, self.X[indices], self.y[indices]) + self._own_l2 * theta
 
     def input_grads(self, theta, v, indices):
         """d/dx of grad L(z_i, theta) . v.  (p,), (p,), (k,) -> (k, d).
@@ -227,10 +238,6 @@ class LinearObjective(TrainingSet):
         return X_test, y_test
 
     # Between flat theta and scores -------------------------------------------------------------
-
-    @property
-    def _penalty(self):
-        return self.weights.sum() * self.l2
 
     def _theta(self, theta):
         return check_theta(theta, self.p).astype(self.X.dtype, copy=False)
@@ -286,13 +293,14 @@ class KroneckerInverse:
     A : array, shape (d, d)
     D : array, shape (c, c)
         Both symmetric positive semi-definite.
-    ridge : float
+    ridge : float, or array, shape (d * c,)
+        Of several strengths the mean is taken.
     """
 
     def __init__(self, A, D, ridge):
         a, self._U = np.linalg.eigh(A)
         b, self._Q = np.linalg.eigh(D)
-        values = np.outer(a, b) + ridge
+        values = np.outer(a, b) + np.mean(ridge)
         self._values = np.maximum(values, np.finfo(A.dtype).eps * values.max())  # never 0
         self.shape = (values.size, values.size)
 

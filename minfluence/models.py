@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import autograd.numpy as np
 import numpy as onp  # the original NumPy, for what is never differentiated
 from autograd.extend import defvjp, primitive
+from scipy.linalg import helmert
 from scipy.spatial.distance import cdist
 
 
@@ -101,6 +102,72 @@ def _squared_second(S, y):
 squared = LinearLoss("squared", 1, _squared_value, _squared_slope, _squared_second, _any_number)
 
 
+# Huber loss: squared for residuals up to delta, a straight line beyond ---------------------------
+
+
+def huber(delta):
+    """Huber loss of the residual r = s - y: r^2 / 2 up to `delta`, delta (|r| - delta / 2) beyond.
+
+    Its slope is at most `delta`, however wrong a label is. Its second derivative is 1 up to `delta`
+    and 0 beyond: an example far off pushes, but it does not resist.
+
+    Parameters
+    ----------
+    delta : float
+        In the units of the labels, greater than 0; ``squared`` is the limit of a large one.
+
+    Returns
+    -------
+    LinearLoss
+
+    References
+    ----------
+    Huber (1964).
+    """
+    if not (onp.isfinite(delta) and delta > 0):
+        raise ValueError(f"delta must be greater than 0, got {delta!r}: use squared for no limit.")
+
+    def value(S, y):
+        r = (S - _column(y, S))[:, 0]
+        inside = np.clip(r, -delta, delta)
+        return inside * r - 0.5 * inside**2
+
+    def slope(S, y):
+        return onp.clip(S - _column(y, S), -delta, delta)
+
+    def second(S, y):
+        return (onp.abs(S - _column(y, S)) <= delta).astype(S.dtype)
+
+    return LinearLoss(f"Huber (delta = {delta:g})", 1, value, slope, second, _any_number)
+
+
+# Poisson loss: exp(s) - y s ----------------------------------------------------------------------
+# Minus the log-likelihood of a count y with mean exp(s), up to log(y!), which theta does not see.
+
+
+def _poisson_value(S, y):
+    return (np.exp(S) - _column(y, S) * S)[:, 0]
+
+
+def _poisson_slope(S, y):
+    return onp.exp(S) - _column(y, S)
+
+
+def _poisson_second(S, y):
+    return onp.exp(S)
+
+
+def _counts(y, training):
+    if (y < 0).any():
+        raise ValueError(
+            f"The Poisson loss expects counts or rates of at least 0, got {y.min():g}: "
+            "use squared or huber for labels of either sign."
+        )
+
+
+poisson = LinearLoss("Poisson", 1, _poisson_value, _poisson_slope, _poisson_second, _counts)
+
+
 # Logistic loss: log(1 + exp(-y s)) -------------------------------------------------------------
 
 
@@ -161,6 +228,29 @@ def _hinge_second(S, y):
 
 
 hinge = LinearLoss("hinge", 1, _hinge_value, _hinge_slope, _hinge_second, _plus_minus_one("hinge"))
+
+
+def _squared_hinge_value(S, y):
+    return np.maximum(0.0, 1.0 - _column(y, S) * S)[:, 0] ** 2
+
+
+def _squared_hinge_slope(S, y):
+    y = _column(y, S)
+    return -2.0 * y * onp.maximum(0.0, 1.0 - y * S)
+
+
+def _squared_hinge_second(S, y):
+    return 2.0 * (_column(y, S) * S < 1.0).astype(S.dtype)
+
+
+squared_hinge = LinearLoss(
+    "squared hinge",
+    1,
+    _squared_hinge_value,
+    _squared_hinge_slope,
+    _squared_hinge_second,
+    _plus_minus_one("squared hinge"),
+)
 
 
 def smooth_hinge(temperature):
@@ -272,6 +362,57 @@ def softmax(n_classes):
         check_labels,
         _softmax_times,
         shift_invariant=True,
+    )
+
+
+def contrasts(n_classes):
+    """Orthonormal directions in which n_classes scores can differ.  -> (n_classes, n_classes - 1).
+
+    Columns of Helmert's matrix: each is orthogonal to the others and to (1, ..., 1).
+    """
+    return helmert(n_classes).T
+
+
+def centered_softmax(n_classes):
+    """Softmax loss of scores that sum to zero over the classes, with n_classes - 1 columns.
+
+    Adding the same number to all scores of `softmax` changes nothing, so without a penalty on the
+    intercepts its minimum is a whole line and its Hessian is singular. Here the scores are
+    ``S @ contrasts(n_classes).T``, which leaves out that direction and nothing else: the minimum is
+    scikit-learn's, and ``theta @ theta`` is still the sum of squares of all coefficients.
+
+    Parameters
+    ----------
+    n_classes : int
+        theta holds a (d, n_classes - 1) matrix, flattened by rows; labels are 0 .. n_classes - 1.
+
+    Returns
+    -------
+    LinearLoss
+    """
+    whole = softmax(n_classes)
+    C = contrasts(n_classes)
+
+    def all_scores(S):
+        return np.einsum("ac,nc...->na...", C.astype(S.dtype), S)
+
+    def back(T):
+        return onp.einsum("ac,na...->nc...", C.astype(T.dtype), T)
+
+    def value(S, y):
+        return whole.value(all_scores(S), y)
+
+    def slope(S, y):
+        return back(whole.slope(all_scores(S), y))
+
+    def second(S, y):
+        return whole.second(all_scores(S), y)
+
+    def times(P, T):
+        return back(whole.times(P, all_scores(T)))
+
+    return LinearLoss(
+        "centered softmax", n_classes - 1, value, slope, second, whole.check_labels, times
     )
 
 

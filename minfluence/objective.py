@@ -9,7 +9,13 @@ import numpy as np
 from autograd import grad
 from autograd.core import make_vjp
 
-from minfluence.training_set import TrainingSet, check_columns, check_examples, check_theta
+from minfluence.training_set import (
+    TrainingSet,
+    check_columns,
+    check_examples,
+    check_l2,
+    check_theta,
+)
 
 
 class Objective(TrainingSet):
@@ -21,8 +27,12 @@ class Objective(TrainingSet):
         The loss of every example, in autograd NumPy; `theta` is one flat vector.
     X : array, shape (n, ...)
     y : array, shape (n,)
-    l2 : float
-        Strength of the penalty ``l2/2 * theta @ theta``, folded into each example's loss.
+    l2 : float, or array, shape (p,)
+        Strength of the penalty ``l2/2 * theta @ theta``, folded into each example's loss; or one
+        strength for each parameter, ``1/2 * l2 @ theta**2``, 0 for an intercept that is free.
+    fold_l2 : bool
+        False for a penalty that is a term of the risk by itself: it stays as it is when examples
+        are left out or reweighted.
     p : int, optional
         Number of parameters; known without being told for the losses of `minfluence.models`.
 
@@ -31,10 +41,11 @@ class Objective(TrainingSet):
     Koh & Liang (2017), section 2: ``R(theta) = 1/n sum_i L(z_i, theta)``.
     """
 
-    def __init__(self, losses, X, y, l2=0.0, *, p=None):
-        super().__init__(X, y, l2)
-        self.losses = losses
+    def __init__(self, losses, X, y, l2=0.0, *, fold_l2=True, p=None):
+        super().__init__(X, y)
+        self.losses, self.fold_l2 = losses, fold_l2
         self.p = losses.n_parameters(self.X.shape[1]) if hasattr(losses, "n_parameters") else p
+        self.l2 = check_l2(l2, self.p)
         if hasattr(losses, "check_labels"):
             losses.check_labels(self.y, training=True)
 
@@ -49,8 +60,7 @@ class Objective(TrainingSet):
                 f"losses(theta, X, y) must return one loss per example, shape ({self.n},), "
                 f"got {anp.shape(losses)}."
             )
-        penalty = 0.5 * self.l2 * anp.dot(theta, theta)
-        return anp.dot(self.weights, losses) + self.weights.sum() * penalty
+        return anp.dot(self.weights, losses) + 0.5 * anp.dot(self._penalty * theta, theta)
 
     def grad(self, theta):
         """Gradient of the risk.  (p,) -> (p,)."""
@@ -93,10 +103,9 @@ class Objective(TrainingSet):
         transposed, S = make_vjp(lambda t: self.losses.scores(t, self.X), theta)
         J, _ = make_vjp(transposed, np.zeros_like(S))
         D, _ = make_vjp(grad(lambda S: anp.dot(self.weights, self.losses.value(S, self.y))), S)
-        penalty = self.weights.sum() * self.l2
 
         def product(v):
-            return transposed(D(J(v))) + penalty * v
+            return transposed(D(J(v))) + self._penalty * v
 
         return lambda V: _by_column(product, V, theta.size)
 
@@ -123,12 +132,12 @@ class Objective(TrainingSet):
         theta = check_theta(theta, self.p)
         vjp, losses = make_vjp(lambda t: self.losses(t, self.X, self.y), theta)
         jvp, _ = make_vjp(vjp, np.zeros_like(losses))
-        return _by_column(jvp, V, theta.size) + self.l2 * (theta @ V)
+        return _by_column(jvp, V, theta.size) + (self._own_l2 * theta) @ V
 
     def example_grads(self, theta, indices):
         """Gradients of the penalised losses of some training examples.  -> (len(indices), p)."""
         indices, theta = self._indices(indices), check_theta(theta, self.p)
-        return self._bare_grads(theta, self.X[indices], self.y[indices]) + self.l2 * theta
+        return self._bare_grads(theta, self.X[indices], self.y[indices]) + self._own_l2 * theta
 
     def input_grads(self, theta, v, indices):
         """d/dx of grad L(z_i, theta) . v.  (p,), (p,), (k,) -> (k, ...), shaped like the inputs."""

@@ -174,6 +174,11 @@ class ShardedObjective(TrainingSet):
         sizes = self.ranks.sum(sizes)
         self._n, self._first = int(sizes.sum()), int(sizes[: self.ranks.rank].sum())
         self.l2, self.p = self.like.l2, self.like.p
+        if not self.like.fold_l2:
+            raise ValueError(
+                "A sum of parts would count a penalty that is a term of its own once for each "
+                "part: use fold_l2=True."
+            )
         self.weights = np.full(self.n, 1.0 / self.n, dtype=self.dtype)
 
     # What every training set has ---------------------------------------------------------------

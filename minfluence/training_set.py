@@ -33,6 +33,8 @@ class TrainingSet:
         For empty, non-finite or mismatched arrays, unscaled 8-bit pixels, or a negative `l2`.
     """
 
+    fold_l2 = True  # whether each example's loss carries its share of the penalty
+
     def __init__(self, X, y, l2=0.0, dtype=np.float64):
         self.X, self.y = check_examples(X, y, dtype)
         self.l2 = check_strength("l2", l2)
@@ -113,6 +115,21 @@ class TrainingSet:
         indices = self._indices(indices)
         weights = self.weights[indices] * (self.n / len(indices))
         return self._changed(X=self.X[indices], y=self.y[indices], weights=weights)
+
+    @property
+    def _penalty(self):
+        """Strength of the penalty in the risk: a number, or one for each parameter (p,)."""
+        return self._penalties(self.weights)
+
+    def _penalties(self, weights):
+        """The same for other weights.  (n,) -> as `l2`; (n, k) -> (k,), or (p, k)."""
+        totals = weights.sum(axis=0) if self.fold_l2 else np.ones(weights.shape[1:])
+        return np.multiply.outer(self.l2, totals).astype(self.dtype)
+
+    @property
+    def _own_l2(self):
+        """Strength of the penalty in the loss of one example."""
+        return self.l2 if self.fold_l2 else 0.0
 
     def to_native(self, V):
         """An array in the form in which this objective computes: here as it is."""
@@ -200,6 +217,19 @@ def check_strength(name, value):
     if not (isinstance(value, Real) and np.isfinite(value) and value >= 0):
         raise ValueError(f"{name} must be a number of at least 0, got {value!r}.")
     return float(value)
+
+
+def check_l2(l2, p, dtype=np.float64):
+    """One strength for all parameters, or one for each of them (p,), or one clear sentence."""
+    if not (isinstance(l2, np.ndarray) and l2.ndim):
+        return check_strength("l2", l2)
+    good = l2.dtype.kind in "fiu" and p in (None, l2.size) and l2.ndim == 1
+    if not (good and np.isfinite(l2).all() and (l2 >= 0).all()):
+        expected = "a vector with one for each parameter" if p is None else f"a vector of {p}"
+        raise ValueError(
+            f"l2 must be a number of at least 0, or {expected}, got an array of shape {l2.shape}."
+        )
+    return l2.astype(dtype)
 
 
 def check_columns(V, p, dtype=np.float64):

@@ -15,6 +15,10 @@ LOSSES = {
     "logistic": models.logistic,
     "smooth_hinge": models.smooth_hinge(0.5),
     "softmax": models.softmax(3),
+    "huber": models.huber(0.5),
+    "poisson": models.poisson,
+    "squared_hinge": models.squared_hinge,
+    "centered_softmax": models.centered_softmax(3),
 }
 CLASSES = {"Objective": Objective, "LinearObjective": LinearObjective}
 HAS_TORCH = importlib.util.find_spec("torch") is not None
@@ -41,9 +45,11 @@ def make_examples(name, n=40, d=4, seed=0):
     """Noisy examples of a linear model, so that no class can be separated."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, d))
-    if name == "squared":
+    if name in ("squared", "huber"):
         return X, X @ rng.standard_normal(d) + 0.5 * rng.standard_normal(n)
-    if name != "softmax":
+    if name == "poisson":
+        return X, rng.poisson(np.exp(0.3 * X @ rng.standard_normal(d)))
+    if "softmax" not in name:
         return X, np.where(X @ rng.standard_normal(d) + rng.logistic(size=n) > 0, 1, -1)
     y = np.argmax(X @ rng.standard_normal((d, 3)) + rng.gumbel(size=(n, 3)), axis=1)
     y[:3] = range(3)  # every class occurs
@@ -93,10 +99,16 @@ def make_torch_objective(name, X, y, **options):
 
     values = {
         "squared": lambda S, y: 0.5 * (S[:, 0] - y) ** 2,
+        "huber": lambda S, y: F.huber_loss(S[:, 0], y, reduction="none", delta=0.5),
+        "poisson": lambda S, y: F.poisson_nll_loss(S[:, 0], y, reduction="none"),
+        "squared_hinge": lambda S, y: F.relu(1 - margin(S, y)) ** 2,
         "logistic": lambda S, y: F.softplus(-margin(S, y)),
         "network": lambda S, y: F.softplus(-margin(S, y)),
         "smooth_hinge": lambda S, y: 0.5 * F.softplus((1 - margin(S, y)) / 0.5),
         "softmax": lambda S, y: F.cross_entropy(S, y, reduction="none"),
+        "centered_softmax": lambda S, y: F.cross_entropy(
+            S @ torch.tensor(models.contrasts(3).T, dtype=S.dtype), y, reduction="none"
+        ),
     }
 
     class Losses:
@@ -111,7 +123,7 @@ def make_torch_objective(name, X, y, **options):
             W, b, v, c = theta[:8].reshape(2, 4), theta[8:12], theta[12:16], theta[16]
             return (torch.tanh(X @ W + b) @ v + c)[:, None]
 
-    p = 17 if name == "network" else X.shape[1] * (3 if name == "softmax" else 1)
+    p = 17 if name == "network" else LOSSES[name].n_parameters(X.shape[1])
     return TorchObjective(Losses(), X, y, p=p, **{"batch_size": 13} | options)
 
 

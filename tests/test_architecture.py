@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "hessian": {"training_set"},
     "solvers": {"hessian"},
     "fit": {"hessian", "solvers", "training_set"},
+    "from_sklearn": {"fit", "linear", "models"},
     "influence": {"hessian", "solvers", "training_set"},
     "retrain": {"fit", "hessian", "solvers", "training_set"},
     "attack": {"fit", "influence"},

@@ -523,3 +523,65 @@ def test_importing_the_data_loads_nothing_that_is_needed_later():
     code = f"import sys, minfluence.data; print([m for m in {late} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+# The Adult census --------------------------------------------------------------------------------
+
+
+def test_records_of_the_census_become_numbers_and_columns_of_zeros_and_ones(folders, monkeypatch):
+    rows = [
+        "39, State-gov, 77516, Bachelors, 13, Never-married, Sales, Husband, White, Male, "
+        "2174, 0, 40, Cuba, <=50K",
+        "50, ?, 83311, HS-grad, 9, Divorced, Tech, Wife, Black, Female, 0, 7, 13, Peru, >50K",
+    ]
+    parts = {"data": "\n".join(rows) + "\n\n", "test": f"|1x3 Cross validator\n{rows[1]}.\n"}
+    for part, text in parts.items():
+        list_file(monkeypatch, f"adult/adult.{part}.gz", text.encode())
+        put(folders[0], f"adult/adult.{part}.gz", gzip.compress(text.encode()))
+    X, y, X_test, y_test, names = data.adult()
+    assert_array_equal(y, [-1, 1])
+    assert_array_equal(y_test, [1])
+    assert_array_equal(X_test, X[1:])
+    assert_array_equal(X[:, :5], [[39, 13, 2174, 0, 40], [50, 9, 0, 7, 13]])
+    # of two kinds one column says all: the second in the order of the alphabet
+    assert list(names[5:]) == [
+        "workclass_State-gov",
+        "marital-status_Never-married",
+        "occupation_Tech",
+        "relationship_Wife",
+        "race_White",
+        "sex_Male",
+        "native-country_Peru",
+    ]
+    assert_array_equal(X[:, 5:], [[1, 1, 0, 0, 1, 1, 0], [0, 0, 1, 1, 0, 0, 1]])
+
+
+def test_the_census_has_the_published_counts():
+    try:
+        X, y, X_test, y_test, names = data.adult()
+    except data.DataUnavailable as reason:
+        pytest.skip(str(reason))
+    assert X.shape == (32_561, 90) and X_test.shape == (16_281, 90) and names.shape == (90,)
+    assert [(y == 1).sum(), (y_test == 1).sum()] == [7_841, 3_846]
+    assert np.isfinite(X).all() and set(np.unique(X[:, 5:])) == {0, 1}
+    column = dict(zip(names, X.T, strict=True))
+    assert column["age"].min() == 17 and column["capital-gain"].max() == 99_999
+    assert column["sex_Male"].sum() == 21_790
+    assert column["native-country_Holand-Netherlands"].sum() == 1
+    assert sum(column[f"race_{k}"].sum() for k in ("White", "Black", "Other")) < len(X)
+
+
+def test_rt_polarity_is_split_into_praise_and_blame(monkeypatch):
+    for name in ("rt_polarity/rt-polarity.pos.gz", "rt_polarity/rt-polarity.neg.gz"):
+        monkeypatch.setitem(data.FILES, name, replace(data.FILES[name], urls=()))
+    try:
+        texts, y, texts_test, y_test = data.rt_polarity()
+    except data.DataUnavailable as reason:
+        pytest.skip(str(reason))
+    assert (len(texts), len(texts_test)) == (9_662, 1_000)
+    assert (y == 1).sum() + (y_test == 1).sum() == 5_331  # as many as the data card says
+    assert set(y) == {-1.0, 1.0} and all(text == text.strip() != "" for text in texts)
+    first = texts.index("effective but too-tepid biopic")
+    assert y[first] == 1
+    again = data.rt_polarity(rng=0)
+    assert again[0] == texts and data.rt_polarity(rng=1)[0] != texts

@@ -5,9 +5,19 @@ import tracemalloc
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from problems import LINEAR, LOSSES, make_examples, make_objective
+from problems import CLASSES, LINEAR, LOSSES, make_examples, make_objective
 
-from minfluence import Influence, LinearObjective, Objective, cg, fit, linear, models
+from minfluence import (
+    Hessian,
+    Influence,
+    LinearObjective,
+    Objective,
+    cg,
+    fit,
+    linear,
+    models,
+    refit_without,
+)
 
 SOME = np.array([5, 0, 17])
 VERBS = {
@@ -178,3 +188,81 @@ def test_rows_in_batches_need_less_memory_than_all_at_once():
 def test_the_closed_forms_also_serve_as_an_autograd_model():
     o = make_objective("Objective", "softmax")
     assert isinstance(o, Objective) and o.losses is LOSSES["softmax"]
+
+
+# A penalty that leaves some parameters free, or stays when examples go ---------------------------
+
+PENALTIES = {
+    "one free parameter": {"l2": np.array([0.05, 0.2, 0.1, 0.0]), "fold_l2": True},
+    "a term of its own": {"l2": 0.05, "fold_l2": False},
+    "both": {"l2": np.array([0.05, 0.2, 0.1, 0.0]), "fold_l2": False},
+}
+each_penalty = pytest.mark.parametrize("penalty", PENALTIES.values(), ids=PENALTIES.keys())
+
+
+def with_penalty(kind, penalty):
+    return make_objective(kind, "logistic", **penalty)
+
+
+@each_penalty
+@pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS.keys())
+def test_every_penalty_is_the_same_in_closed_form_and_by_autograd(verb, penalty):
+    pair = [with_penalty(kind, penalty).upweighted(3, 0.5).without([1, 2]) for kind in CLASSES]
+    theta, V = np.arange(4.0), np.random.default_rng(4).standard_normal((4, 3))
+    arguments = (theta, V, *make_examples("logistic", 5, seed=1))
+    fast, slow = (verb(o, *arguments) for o in pair)
+    assert_allclose(fast, slow, rtol=1e-10, atol=1e-12)
+
+
+@each_penalty
+@pytest.mark.parametrize("kind", CLASSES)
+def test_the_penalty_of_each_parameter_has_the_strength_asked_for(kind, penalty):
+    o, theta = with_penalty(kind, penalty), np.arange(4.0)
+    bare = make_objective(kind, "logistic", l2=0.0)
+    expected = 0.5 * np.sum(penalty["l2"] * theta**2)
+    assert_allclose(o.risk(theta) - bare.risk(theta), expected, rtol=1e-12)
+    without = o.without(range(10)).risk(theta) - bare.without(range(10)).risk(theta)
+    assert_allclose(without, expected * (0.75 if penalty["fold_l2"] else 1.0), rtol=1e-12)
+
+
+@each_penalty
+@pytest.mark.parametrize("kind", CLASSES)
+def test_influence_is_the_derivative_of_refitting_under_every_penalty(kind, penalty):
+    o, eps = with_penalty(kind, penalty), 1e-5
+    theta = fit(o, gtol=1e-13).theta
+    plus, minus = (fit(o.upweighted(3, e), theta, gtol=1e-13).theta for e in (eps, -eps))
+    ours = Influence(o, theta).up(np.eye(4))[:, 3]
+    assert_allclose(ours, (plus - minus) / (2 * eps), rtol=1e-6, atol=1e-7)
+
+
+@each_penalty
+def test_refits_in_a_block_are_fits_of_their_own_under_every_penalty(penalty):
+    o = with_penalty("LinearObjective", penalty)
+    theta = fit(o).theta
+    block = refit_without(o, theta, [2, 9], progress=False).thetas
+    for row, i in zip(block, (2, 9), strict=True):
+        assert_allclose(row, fit(o.without(i), gtol=1e-12).theta, rtol=1e-7, atol=1e-8)
+
+
+@each_penalty
+def test_single_precision_stays_single_under_every_penalty(penalty):
+    o = make_objective("LinearObjective", "logistic", dtype=np.float32, **penalty)
+    theta, V = np.ones(4, dtype=np.float32), np.ones((4, 2), dtype=np.float32)
+    results = [o.grad(theta), o.hvp(theta, V), o.hessian(theta), o.example_dots(theta, V)]
+    assert {r.dtype for r in results} == {np.dtype(np.float32)}
+
+
+def test_preconditioned_cg_copes_with_a_free_parameter():
+    o = with_penalty("LinearObjective", PENALTIES["one free parameter"])
+    theta = fit(o).theta
+    solution = cg(Hessian(o, theta), np.ones(4), preconditioner=o.preconditioner(theta))
+    assert_allclose(solution.x, np.linalg.solve(o.hessian(theta), np.ones(4)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+@pytest.mark.parametrize(
+    "l2", [np.ones(3), np.ones((4, 1)), np.array([1, 1, 1, -1.0]), np.array([1, 1, 1, np.nan])]
+)
+def test_a_vector_that_is_no_penalty_is_refused(kind, l2):
+    with pytest.raises(ValueError, match="at least 0, or a vector of 4, got an array of shape"):
+        make_objective(kind, "logistic", l2=l2)
