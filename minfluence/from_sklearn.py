@@ -57,14 +57,15 @@ class Coding:
         Value of the last column, which carries the intercept; 0 for no such column.
     classes : array, shape (k,), or None
         The estimator's labels. Two become -1 and +1, more become 0 .. k - 1; None for numbers.
-    features : callable ``(n, n_features) -> (n, d)``
-        What the estimator's inputs are mapped to before the linear model sees them.
+    transform : callable
+        What the estimator's inputs are mapped to before the linear model sees them, from shape
+        (n, n_features) to (n, d).
     """
 
     n_features: int
     intercept: float
     classes: np.ndarray | None
-    features: Callable = np.asarray
+    transform: Callable = np.asarray
 
     def __call__(self, X, y):
         """Inputs and labels for the objective.  (m, n_features), (m,) -> (m, d), (m,)."""
@@ -78,7 +79,7 @@ class Coding:
                 f"Expected X of shape (n, {self.n_features}), as the estimator was fitted on, "
                 f"got {X.shape}."
             )
-        X = self.features(X)
+        X = self.transform(X)
         return np.column_stack([X, np.full(len(X), self.intercept)]) if self.intercept else X
 
     def labels(self, y):

@@ -106,7 +106,9 @@ squared = LinearLoss("squared", 1, _squared_value, _squared_slope, _squared_seco
 
 
 def huber(delta):
-    """Huber loss of the residual r = s - y: r^2 / 2 up to `delta`, delta (|r| - delta / 2) beyond.
+    """Huber loss: squared for residuals up to `delta`, a straight line beyond.
+
+    With r = s - y it is ``r**2 / 2`` up to `delta` and ``delta * (abs(r) - delta / 2)`` beyond.
 
     Its slope is at most `delta`, however wrong a label is. Its second derivative is 1 up to `delta`
     and 0 beyond: an example far off pushes, but it does not resist.

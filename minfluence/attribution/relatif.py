@@ -1,0 +1,50 @@
+"""RelatIF: influence relative to what an example does to the model as a whole."""
+
+import numpy as np
+
+from minfluence.influence import up_params
+from minfluence.solvers import direct
+
+
+def theta_relatif(influence, X_test, y_test, solve=direct):
+    """``I_up,loss(z_i, z_test) / ||H⁻¹ ∇L(z_i)||``: per unit of change of the parameters.
+
+    Under a budget on how far theta may move, these examples change the test loss most.
+
+    Parameters
+    ----------
+    influence : minfluence.Influence
+    X_test : array, shape (m, ...)
+    y_test : array, shape (m,)
+    solve : callable ``(A, B) -> Solution``
+        Moves theta for every example; see `minfluence.direct`.
+
+    Returns
+    -------
+    array, shape (m, n)
+
+    Notes
+    -----
+    Cost: that of n solves, beside those for the test points.
+
+    References
+    ----------
+    Barshan, Brunet & Dziugaite (2020), section 3.
+    """
+    G = influence.objective.example_grads(influence.theta, np.arange(influence.objective.n))
+    moved = up_params(influence.H, G, solve)
+    return influence.up_loss(X_test, y_test) / np.linalg.norm(moved, axis=1)
+
+
+def loss_relatif(influence, X_test, y_test):
+    """``I_up,loss(z_i, z_test) / sqrt(-I_up,loss(z_i, z_i))``: per unit of self-influence's root.
+
+    Up to a factor of the test point it is minus a cosine in the metric of H⁻¹: the length of a
+    training gradient no longer counts. Parameters, result and cost as in `theta_relatif`.
+
+    References
+    ----------
+    Barshan, Brunet & Dziugaite (2020), section 3.
+    """
+    own = np.sqrt(-influence.self_influence())
+    return influence.up_loss(X_test, y_test) / own

@@ -1,0 +1,70 @@
+"""Representer points: the scores of a test point as a sum over the training examples."""
+
+import numpy as np
+from autograd import elementwise_grad
+
+
+def representer_values(objective, theta, X_test):
+    """Contribution of every training example to every score of a test point.
+
+    Where the penalised risk is stationary in the matrix W of the last layer, ``l2 W = -Σ w_i a_i
+    g_iᵀ``: with what the layer sees, a, and the slopes of the loss in the scores, g. So
+
+        scores(x_test)  =  a_test W  =  Σ_i  -(w_i / l2) (a_test · a_i) g_i.
+
+    Parameters
+    ----------
+    objective : an objective
+        Its losses an `MLP`, its `l2` greater than 0.
+    theta : array, shape (p,)
+        A stationary point, at least in the last layer.
+    X_test : array, shape (m, d)
+
+    Returns
+    -------
+    array, shape (m, n, c)
+        They sum to the scores over n.
+
+    Notes
+    -----
+    Cost: n + m, and only the last layer of each backward pass.
+
+    References
+    ----------
+    Yeh, Kim, Yen & Ravikumar (2018).
+    """
+    o, network = objective, getattr(objective, "losses", None)
+    if not hasattr(network, "inputs") or np.ndim(o.l2) or not o.l2 > 0:
+        raise ValueError(
+            "Representer points need the losses of a minfluence.attribution.MLP and one l2 > 0."
+        )
+    seen, seen_test = (network.inputs(theta, X)[-1] for X in (o.X, np.asarray(X_test)))
+    alpha = -o.weights[:, None] / o._penalty * _slopes(o, theta, o.X, o.y)
+    return (seen_test @ seen.T)[:, :, None] * alpha
+
+
+def representer(objective, theta, X_test, y_test):
+    """Representer values on the scale of ``up_loss``: what they do to the test loss.
+
+    The slope of the test loss times the values, per unit of weight. It equals the gradient dot
+    product within the last layer, divided by l2: the penalty takes the Hessian's place.
+
+    Parameters
+    ----------
+    objective, theta, X_test
+        As in `representer_values`.
+    y_test : array, shape (m,)
+
+    Returns
+    -------
+    array, shape (m, n)
+    """
+    values = representer_values(objective, theta, X_test)
+    slopes = _slopes(objective, theta, np.asarray(X_test), np.asarray(y_test))
+    return np.einsum("mnc,mc->mn", values, slopes) / objective.weights
+
+
+def _slopes(objective, theta, X, y):
+    """Gradient of each example's loss in its scores.  -> (n, c)."""
+    network = objective.losses
+    return elementwise_grad(network.value)(network.scores(theta, X), y)

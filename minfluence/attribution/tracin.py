@@ -1,0 +1,55 @@
+"""Gradients alone: their inner product, at the end of training or summed along the way."""
+
+import numpy as np
+
+
+def gradient_dot(objective, theta, X_test, y_test):
+    """Influence with the identity in place of the Hessian: ``-∇L(z_test)ᵀ ∇L(z_i)``.
+
+    What one step of gradient descent on z_i would do to the test loss, per unit of step size.
+    Cost: n + m.
+
+    Parameters
+    ----------
+    objective : an objective
+    theta : array, shape (p,)
+    X_test : array, shape (m, ...)
+    y_test : array, shape (m,)
+
+    Returns
+    -------
+    array, shape (m, n)
+    """
+    return -objective.example_dots(theta, objective.test_grads(theta, X_test, y_test).T).T
+
+
+def tracin(objective, thetas, step_sizes, X_test, y_test):
+    """TracIn: gradient dot products summed over checkpoints, times the step taken from each.
+
+    With gradient descent on the whole training set and every step a checkpoint, this is the first
+    order of what extra weight on z_i does in each step, when later steps are taken to pass it on
+    unchanged. Cost: (n + m) for each checkpoint.
+
+    Parameters
+    ----------
+    objective : an objective
+    thetas : sequence of arrays, shape (p,)
+        Checkpoints.
+    step_sizes : sequence of float
+        Of each: the sum of the step sizes of that part of training for which it stands.
+    X_test : array, shape (m, ...)
+    y_test : array, shape (m,)
+
+    Returns
+    -------
+    array, shape (m, n)
+        Change of the test loss per unit of extra weight on each example, like `up_loss`.
+
+    References
+    ----------
+    Pruthi, Liu, Kale & Sundararajan (2020), "TracInCP".
+    """
+    pairs = list(zip(thetas, step_sizes, strict=True))
+    if not pairs:
+        raise ValueError("Expected at least one checkpoint, got none.")
+    return np.sum([s * gradient_dot(objective, t, X_test, y_test) for t, s in pairs], axis=0)
