@@ -20,7 +20,7 @@ export MINFLUENCE_DATA ?= $(abspath ../shared/data)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book book-strict test check links browser binder colab coursework slides execute bench serve clean
+.PHONY: help book book-strict test check links browser binder colab coursework slides pdf execute bench serve clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -52,6 +52,8 @@ links: $(BOOK_READY) ## check every local link, picture and anchor of the built 
 browser: $(NODE_READY) ## read the built book in Chromium, without network, and use its widgets
 	node tests/browser/widgets.mjs $(SITE)
 	node tests/browser/explorables.mjs $(SITE)
+	node tests/browser/accessibility.mjs $(SITE)
+	node tests/browser/lighthouse.mjs $(SITE)
 
 binder: $(TEST_READY) ## run every chapter in a new environment that holds what Binder's would
 	$(BIN)/python tools/clean_run.py binder
@@ -64,6 +66,9 @@ coursework: $(TEST_READY) ## make assignments for nbgrader into _build/coursewor
 
 slides: $(TEST_READY) ## make the slides of one lecture into _build/slides
 	$(BIN)/python tools/slides.py
+
+pdf: book ## print the book: one PDF for each page and one of all, into _build/pdf (needs Chromium)
+	$(BIN)/python tools/print.py $(SITE)
 
 execute: $(TEST_READY) ## run every chapter and save its outputs
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python tools/execute.py

@@ -65,7 +65,7 @@ class Coding:
     n_features: int
     intercept: float
     classes: np.ndarray | None
-    transform: Callable = np.asarray
+    transform: Callable
 
     def __call__(self, X, y):
         """Inputs and labels for the objective.  (m, n_features), (m,) -> (m, d), (m,)."""
@@ -211,7 +211,7 @@ def _coding(estimator, X):
         X = np.asarray(_dense(X), dtype=float)
         features = models.rbf_features(X, _gamma(estimator, X))
         return Coding(estimator.n_features_in_, intercept, classes, features)
-    return Coding(estimator.n_features_in_, intercept, classes)
+    return Coding(estimator.n_features_in_, intercept, classes, np.asarray)
 
 
 def _intercept_scaling(estimator):

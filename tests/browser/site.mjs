@@ -5,7 +5,7 @@ import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { chromium } from "playwright-core";
 
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"];
+export const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"];
 FLAGS.push("--disable-component-update", "--disable-sync");
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript" };
 Object.assign(TYPES, { ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json" });

@@ -1,0 +1,81 @@
+"""Mend what docutils, the themes and matplotlib write, once all pages are there.
+
+The corner of a table is an empty header, which says nothing to those who listen: it becomes a cell.
+Entries of the bibliography have a role that no longer exists, in a list without items. The sidebar
+belongs to no landmark, so that nobody who jumps between landmarks finds it. A table that scrolls
+cannot be reached by keyboard. Formulas and pictures have no size until they are there, and then the
+text below them moves. And pictures of photographs are heavier than a phone needs.
+"""
+
+import re
+from pathlib import Path
+
+from PIL import Image
+
+MENDED = [
+    (r'<th class="(head[^"]*)"><p></p></th>', r'<td class="\1"></td>'),
+    ('role="doc-biblioentry"', 'role="listitem"'),
+    (
+        '<div id="pst-primary-sidebar" class',
+        '<div id="pst-primary-sidebar" role="complementary" aria-label="Contents" class',
+    ),
+    (
+        '<div class="pst-scrollable-table-container">',
+        '<div class="pst-scrollable-table-container" tabindex="0">',
+    ),
+]
+MATH = re.compile(
+    r'<(span|div) class="math notranslate nohighlight">\s*\\[(\[](.*?)\\[)\]]', re.DOTALL
+)
+IMAGE = re.compile(r'<img (?![^>]*width=)([^>]*src="([^"]*_images/[^"]*\.png)")')
+HEAVY = 200_000  # bytes of a picture
+
+
+def mend(app, error):
+    if error or app.builder.format != "html":
+        return
+    for path in Path(app.outdir).rglob("*.html"):
+        page = mended = path.read_text("utf-8")
+        for wrong, right in MENDED:
+            mended = re.sub(wrong, right, mended)
+        mended = MATH.sub(with_size, mended)
+        mended = IMAGE.sub(lambda image, at=path.parent: with_shape(image, at), mended)
+        if mended != page:
+            path.write_text(mended, "utf-8")
+    for path in (Path(app.outdir) / "_images").glob("*.png"):
+        if path.stat().st_size > HEAVY:
+            reduce_colours(path)
+
+
+def with_size(formula):
+    """Say about how large a formula will be, so that its place is kept until it is typeset."""
+    tag, tex = formula[1], formula[2]
+    signs = re.sub(
+        r"\\(text|math|operatorname|hat|tilde|boxed|begin|end|left|right)\w*|[{}\s^_&]", "", tex
+    )
+    signs = re.sub(r"\\[a-zA-Z]+", "x", signs)
+    rows = tex.count("\\\\") + 1
+    size = (
+        f"width: {0.55 * len(signs):.1f}em"
+        if tag == "span"
+        else f"height: {1.4 + 2.4 * rows:.1f}em"
+    )
+    kept = size.replace("width", "--width").replace("height", "--height")
+    return formula[0].replace('nohighlight"', f'nohighlight" style="{kept}"', 1)
+
+
+def with_shape(image, folder):
+    """Say how large a picture is, so that its place is kept until it has come."""
+    width, height = Image.open(folder / image[2]).size
+    return f'<img width="{width}" height="{height}" {image[1]}'
+
+
+def reduce_colours(path):
+    """Save a picture with 256 colours: a third of the size, and hardly a difference."""
+    picture = Image.open(path).convert("RGB")
+    picture.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+
+
+def setup(app):
+    app.connect("build-finished", mend)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
