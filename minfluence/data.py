@@ -218,15 +218,10 @@ def diabetes130():
     for row in rows:
         for name, column in table.items():
             column.append(row[name])
-    columns = [np.array(table[name], dtype=float)[:, None] for name in NUMBERS]
-    names = list(NUMBERS)
-    for name in CATEGORIES:
-        kinds, of_kind = _one_hot(table[name])
-        columns.append(of_kind)
-        names += [f"{name}_{kind}" for kind in kinds]
-    X, y = np.hstack(columns), np.where(np.array(table["readmitted"]) == "<30", 1.0, -1.0)
+    X, names = _columns(table, NUMBERS, CATEGORIES)
+    y = np.where(np.array(table["readmitted"]) == "<30", 1.0, -1.0)
     train, test = _authors_split(y)
-    return X[train], y[train], X[test], y[test], np.array(names)
+    return X[train], y[train], X[test], y[test], names
 
 
 ADULT_COLUMNS = (
@@ -259,22 +254,27 @@ def adult():
     """
     train, test = (_adult_rows(read(f"adult/adult.{part}.gz")) for part in ("data", "test"))
     table = dict(zip(ADULT_COLUMNS, zip(*train, *test, strict=True), strict=True))
-    columns = [np.array(table[name], dtype=float)[:, None] for name in ADULT_NUMBERS]
-    names = list(ADULT_NUMBERS)
-    for name in ADULT_CATEGORIES:
-        kinds, of_kind = _one_hot(table[name])
-        columns.append(of_kind)
-        names += [f"{name}_{kind}" for kind in kinds]
-    X = np.hstack(columns)
+    X, names = _columns(table, ADULT_NUMBERS, ADULT_CATEGORIES)
     y = np.where([income.startswith(">") for income in table["income"]], 1.0, -1.0)
     n = len(train)
-    return X[:n], y[:n], X[n:], y[n:], np.array(names)
+    return X[:n], y[:n], X[n:], y[n:], names
 
 
 def _adult_rows(content):
     """Rows of 15 values; the test file begins with a line that is none."""
     rows = csv.reader(io.StringIO(content.decode()), skipinitialspace=True)
     return [row for row in rows if len(row) == len(ADULT_COLUMNS)]
+
+
+def _columns(table, numbers, categories):
+    """Numbers as they are and categories as columns of 0 and 1, with what each column holds."""
+    columns = [np.array(table[name], dtype=float)[:, None] for name in numbers]
+    names = list(numbers)
+    for name in categories:
+        kinds, of_kind = _one_hot(table[name])
+        columns.append(of_kind)
+        names += [f"{name}_{kind}" for kind in kinds]
+    return np.hstack(columns), np.array(names)
 
 
 def _one_hot(values):
