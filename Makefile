@@ -34,10 +34,11 @@ book-strict: $(BOOK_READY) $(NODE_READY) ## the same from nothing: what CI runs
 	rm -rf _build
 	$(BIN)/jupyter-book build . --all -W -n --keep-going
 
-# Chapters run two at a time, so each takes one thread, when it is executed and when it is tested:
-# threads that wait for one another would only slow both down.
+# Tests and chapters run two at a time, so each takes one thread: threads that wait for one another
+# would only slow both down. Chapters are executed with one thread for the same reason.
 test: $(TEST_READY) ## test the package, then run every chapter again and compare
-	$(BIN)/pytest tests --cov=minfluence --cov-report=term-missing:skip-covered --cov-fail-under=95
+	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest tests -n 2 --cov=minfluence \
+	  --cov-report=term-missing:skip-covered --cov-fail-under=95
 	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest book -n 2 --dist loadfile --nbval --nbval-current-env \
 	  --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 600
 
