@@ -49,7 +49,8 @@ def main(arguments=None):
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: all in book/")
     parser.add_argument("--jobs", type=int, default=2, help="chapters at a time")
     options = parser.parse_args(arguments)
-    notebooks = options.notebooks or sorted(BOOK.glob("*.ipynb"))
+    notebooks = sorted(options.notebooks or BOOK.glob("*.ipynb"))
+    notebooks.sort(key=lambda path: path.stem != "index")  # short, and so the one to go alone
 
     environment(options.like)
     first, rest = notebooks[:1], notebooks[1:]  # the first one may install the package for all

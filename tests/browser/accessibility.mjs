@@ -88,7 +88,7 @@ const origin = `http://127.0.0.1:${server.address().port}`;
 const browser = await launch();
 
 let failed = 0;
-for (const name of names) {
+async function check(name) {
   const all = new Set();
   let sizes = "";
   let shifts = [];
@@ -116,6 +116,13 @@ for (const name of names) {
   if (all.size) failed += 1;
   console.log(`${name}: ${sizes}, moves by ${shifts.join(" and ")}; ${[...all].join("; ") || "no problems"}`);
 }
+
+// two at a time, as there are two cores
+const waiting = [...names];
+const worker = async () => {
+  while (waiting.length) await check(waiting.shift());
+};
+await Promise.all([worker(), worker()]);
 await browser.close();
 server.close();
 console.log(`${names.length - failed} pages are accessible, ${failed} are not`);
