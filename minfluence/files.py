@@ -3,24 +3,28 @@
 A file is looked for in the folder named by the environment variable ``MINFLUENCE_DATA``, then in
 the user's cache (``MINFLUENCE_CACHE`` moves it), and is then fetched from its public origin. Its
 *content* must have the checksum below, however it was packed; nothing is fetched on import.
+
+An origin is not trusted: it may be slow, endless, damaged or another page altogether. So what it
+sends is received in memory within a bound of bytes and of time, is unpacked within a bound, and
+gets a name on the disk only after its checksum.
 """
 
+import contextlib
 import gzip
 import hashlib
 import io
 import itertools
+import math
 import os
 import tarfile
 import tempfile
-import threading
 import zipfile
 import zlib
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-PATIENCE = 4  # seconds in which an origin must say something, before we say that it does not
+from minfluence.download import ALLOWANCE, download
 
 
 class DataUnavailable(RuntimeError):
@@ -34,39 +38,56 @@ class DataFile:
     Attributes
     ----------
     size : int
-        Bytes to download.
+        Bytes to download, from the largest of its origins.
     sha256 : str
         Checksum of the content, unpacked if it is packed: a copy packed anew is as good.
     urls : tuple of str
-        Where it is published, tried in this order; empty if it has no public origin.
-    repack : callable ``bytes -> bytes``, optional
-        Takes what the origin sends and returns this file, where the two differ.
+        Where it is published, tried in this order.
+    repack : callable ``(bytes, limit) -> bytes``, optional
+        Takes what the origin sends and returns this file, where the two differ, unpacking no more
+        than `limit` bytes.
+    unpacked : int, optional
+        Bytes of the content when it is unpacked. Default: `size`, of what is not packed.
     """
 
     size: int
     sha256: str
     urls: tuple = ()
     repack: Callable | None = None
+    unpacked: int | None = None
+
+    @property
+    def limit(self):
+        """Bytes that are unpacked at most."""
+        return math.floor(ALLOWANCE * (self.unpacked or self.size))
 
 
-def _diabetes_from_zip(archive):
+def _diabetes_from_zip(archive, limit):
     """The table out of the archive of the UCI repository."""
-    table = next(c for name, c in members(archive).items() if name.endswith("diabetic_data.csv"))
-    return gzip.compress(table, mtime=0)
+
+    def choose(names):
+        return [name for name in names if name.endswith("diabetic_data.csv")]
+
+    return gzip.compress(b"".join(members(archive, limit, choose).values()), mtime=0)
 
 
-def _dogfish_from_imagenette(archive):
+def _dogfish_from_imagenette(archive, limit):
     """The first springers and tenches of Imagenette, in the order of their names, as one zip."""
     classes = {"dog": "n02102040", "fish": "n01440764"}
     counts = {"train": 900, "test": 300}
-    images, packed = members(archive), io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as chosen:
+    targets = {}
+
+    def choose(names):
         for part, label in itertools.product(counts, classes):
             folder = f"/{part.replace('test', 'val')}/{classes[label]}/"
-            names = [name for name in images if folder in f"/{name}"][: counts[part]]
-            for name in names:
-                target = f"dogfish224/{part}/{label}/{PurePosixPath(name).name}"
-                chosen.writestr(target, images[name])
+            for name in [name for name in names if folder in f"/{name}"][: counts[part]]:
+                targets[name] = f"dogfish224/{part}/{label}/{PurePosixPath(name).name}"
+        return targets
+
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as chosen:
+        for name, image in members(archive, limit, choose).items():
+            chosen.writestr(targets[name], image)
     return packed.getvalue()
 
 
@@ -78,6 +99,8 @@ def _mnist_urls(name):
     return tuple(host + name for host in hosts)
 
 
+# Files that `tools/derive.py` makes from public ones: assets of a release of this repository.
+RELEASE = "https://github.com/OWNER/minfluence/releases/download/data-v1/"
 _RT_POLARITY = (
     "https://raw.githubusercontent.com/dennybritz/cnn-text-classification-tf/"
     "18762b459e21d9c70e5c242f8d43fc4e6db37a0d/data/rt-polaritydata/"
@@ -88,30 +111,35 @@ FILES = {
         9_912_422,
         "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
         _mnist_urls("train-images-idx3-ubyte.gz"),
+        unpacked=47_040_016,
     ),
     "mnist/train-labels-idx1-ubyte.gz": DataFile(
         28_881,
         "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
         _mnist_urls("train-labels-idx1-ubyte.gz"),
+        unpacked=60_008,
     ),
     "mnist/t10k-images-idx3-ubyte.gz": DataFile(
         1_648_877,
         "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
         _mnist_urls("t10k-images-idx3-ubyte.gz"),
+        unpacked=7_840_016,
     ),
     "mnist/t10k-labels-idx1-ubyte.gz": DataFile(
         4_542,
         "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
         _mnist_urls("t10k-labels-idx1-ubyte.gz"),
+        unpacked=10_008,
     ),
     "enron1.tar.gz": DataFile(
-        1_793_798,
+        2_200_532,
         "7ed0578e47e75aed73fba11ebe7078114c1aafa3ffa18a8032d3e0b603daf9d9",
         (
             "https://www2.aueb.gr/users/ion/data/enron-spam/preprocessed/enron1.tar.gz",
             "https://raw.githubusercontent.com/ankancode/RNN-LSTM/"
             "462e6a8149f057ba7ebf17d4cb2f58db290dc3ea/enron1.tar.gz",
         ),
+        unpacked=9_492_480,
     ),
     "diabetic_data.csv.gz": DataFile(
         3_347_213,
@@ -123,6 +151,7 @@ FILES = {
             "e04649c4fc3d9164abcf87c915811cca340a09b4/dataset_diabetes.zip",
         ),
         _diabetes_from_zip,
+        unpacked=19_159_383,
     ),
     "adult/adult.data.gz": DataFile(
         3_974_305,
@@ -145,25 +174,38 @@ FILES = {
         (_RT_POLARITY + "rt-polarity.neg",),
     ),
     "dogfish224.zip": DataFile(
-        160_000_000,
+        142_000_000,
         "db3862e1a1d2485d8955bde04f3836552c0ca43681ad85984368b4a670adcffa",
         (
             "https://codeload.github.com/thunderInfy/imagenette/zip/"
             "b850f030ff0701c36a4adc8b928ea9483a46915b",
         ),
         _dogfish_from_imagenette,
+        unpacked=27_231_967,
     ),
     "dogfish_mobilenetv2_features.npz": DataFile(
-        8_885_748, "36551621b89e2dd081b7b6ed9d9cf896524ac84850d6bfde9d5bfb00285f0497"
+        8_885_748,
+        "36551621b89e2dd081b7b6ed9d9cf896524ac84850d6bfde9d5bfb00285f0497",
+        (RELEASE + "dogfish_mobilenetv2_features.npz",),
+        unpacked=12_691_968,
     ),
     "dogfish_inceptionv3_features.npz": DataFile(
-        10_680_430, "c85c210629d46609a73d5ca8b006aef29e800e6e71009b072f04fd2ab549de0f"
+        10_680_430,
+        "c85c210629d46609a73d5ca8b006aef29e800e6e71009b072f04fd2ab549de0f",
+        (RELEASE + "dogfish_inceptionv3_features.npz",),
+        unpacked=12_667_840,
     ),
     "inception_v3_trunk.npz": DataFile(
-        23_572_096, "60c7a9ba7941c0f04e3a204d6df7a7aaeddc22724d420e7ef5e76b50a472eb9b"
+        23_572_096,
+        "60c7a9ba7941c0f04e3a204d6df7a7aaeddc22724d420e7ef5e76b50a472eb9b",
+        (RELEASE + "inception_v3_trunk.npz",),
+        unpacked=25_418_944,
     ),
     "mobilenet_v2_imagenet.npz": DataFile(
-        3_375_272, "73e4264e7c8fbf0b024dd4a1a409971315e1f729e166c266830347a46294ea48"
+        3_375_272,
+        "73e4264e7c8fbf0b024dd4a1a409971315e1f729e166c266830347a46294ea48",
+        (RELEASE + "mobilenet_v2_imagenet.npz",),
+        unpacked=4_142_148,
     ),
 }
 
@@ -198,15 +240,19 @@ def read(name):
 
 def read_members(name):
     """Files inside an archive that is a data file.  str -> dict of name -> bytes."""
-    return members(read(name))
+    return members(read(name), FILES[name].limit)
 
 
-def members(archive):
+def members(archive, limit=math.inf, choose=sorted):
     """Files inside a zip or tar archive, which is never unpacked on the disk.
 
     Parameters
     ----------
     archive : bytes
+    limit : float
+        Bytes that they may have together: an archive of a few kilobytes can hold gigabytes.
+    choose : callable, optional
+        Takes the names in their order and returns those that are wanted. Default: all.
 
     Returns
     -------
@@ -216,22 +262,58 @@ def members(archive):
     Raises
     ------
     ValueError
-        For links, and for names that would lead out of a folder.
+        For what is no archive or a damaged one, for links, for a name that stands twice or would
+        lead out of a folder, and for more bytes than `limit`.
     """
-    if zipfile.is_zipfile(io.BytesIO(archive)):
-        with zipfile.ZipFile(io.BytesIO(archive)) as packed:
-            found = {i.filename: packed.read(i) for i in packed.infolist() if not i.is_dir()}
-    else:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
-            entries = [m for m in packed.getmembers() if not m.isdir()]
-            if not all(m.isfile() for m in entries):
-                raise ValueError("The archive holds links or devices: expected plain files only.")
-            found = {m.name: packed.extractfile(m).read() for m in entries}
-    for name in found:
+    kind = _zip_members if zipfile.is_zipfile(io.BytesIO(archive)) else _tar_members
+    try:
+        with kind(archive) as (sizes, read_one):
+            names = sorted(choose(_safe(sorted(sizes))))
+            if sum(sizes[name] for name in names) > limit:
+                raise ValueError(f"an archive of more than the {limit:,} bytes that were expected")
+            return {name: read_one(name) for name in names}
+    except ValueError:
+        raise
+    except Exception as error:  # of a damaged archive: its readers have a dozen kinds
+        raise ValueError(f"expected an archive, got one that cannot be read ({error})") from None
+
+
+@contextlib.contextmanager
+def _zip_members(archive):
+    """Size of each file in a zip archive, and a function that reads one."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as packed:
+        entries = [entry for entry in packed.infolist() if not entry.is_dir()]
+        yield _sizes((entry.filename, entry.file_size) for entry in entries), packed.read
+
+
+@contextlib.contextmanager
+def _tar_members(archive):
+    """The same of a tar archive, which is not packed a second time."""
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as packed:
+        entries = [entry for entry in packed.getmembers() if not entry.isdir()]
+        if not all(entry.isfile() for entry in entries):
+            raise ValueError("The archive holds links or devices: expected plain files only.")
+        sizes = _sizes((entry.name, entry.size) for entry in entries)
+        yield sizes, lambda name: packed.extractfile(name).read()
+
+
+def _sizes(entries):
+    """Size of each name, which must be there once only."""
+    sizes = {}
+    for name, size in entries:
+        if name in sizes:
+            raise ValueError(f"The archive holds the same name twice: {name!r}.")
+        sizes[name] = size
+    return sizes
+
+
+def _safe(names):
+    """The names, none of which may lead out of a folder."""
+    for name in names:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\\" in name:
             raise ValueError(f"The archive names a file outside its folder: {name!r}.")
-    return dict(sorted(found.items()))
+    return names
 
 
 def _locate(name, refetch=False):
@@ -258,39 +340,48 @@ def _folder(variable):
 
 def _cache():
     """Folder where downloads are kept."""
-    import pooch
+    import platformdirs
 
-    return _folder("MINFLUENCE_CACHE") or Path(pooch.os_cache("minfluence"))
+    return _folder("MINFLUENCE_CACHE") or Path(platformdirs.user_cache_dir("minfluence"))
 
 
 def _check(path, name, remedy):
     """Content of a file, or an error that names it and the remedy."""
     try:
-        return _content(path, FILES[name].sha256)
-    except ValueError as fault:
+        return _content(path.read_bytes(), FILES[name])
+    except (OSError, ValueError) as fault:
         raise DataUnavailable(f"{path} is damaged or another version: {fault}; {remedy}.") from None
 
 
-def _content(path, sha256):
-    """Bytes of a file, unpacked if it is gzipped, provided that they have this checksum."""
+def _content(packed, file):
+    """Bytes of a data file, unpacked if they are gzipped, provided that they are the right ones."""
+    expected = f"expected content with sha256 {file.sha256[:12]}..."
     try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":  # not by its name: servers may unpack what they send
-            content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(
-            f"expected content with sha256 {sha256[:12]}..., got none that can be read ({error})"
-        ) from None
-    found = digest(content)
-    if found != sha256:
-        raise ValueError(
-            f"expected content with sha256 {sha256[:12]}..., "
-            f"got {len(content):,} bytes with {found[:12]}..."
-        )
+        content = _unzipped(packed, file.limit) if packed[:2] == b"\x1f\x8b" else packed
+        found = digest(content, file.limit)
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise ValueError(f"{expected}, got none that can be read ({error})") from None
+    if found != file.sha256:
+        page = " of a web page" if _is_web_page(content) else ""
+        raise ValueError(f"{expected}, got {len(content):,} bytes{page} with {found[:12]}...")
     return content
 
 
-def digest(content):
+def _unzipped(packed, limit):
+    """Content of a gzip file, not by its name: servers may unpack what they send."""
+    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"more than the {limit:,} bytes that were expected")
+    return content
+
+
+def _is_web_page(content):
+    """Whether it begins like one, as the answer of a login page or a proxy does."""
+    return content[:200].lstrip().lower().startswith((b"<!doctype html", b"<html"))
+
+
+def digest(content, limit=math.inf):
     """Checksum that does not depend on how a content is packed.  bytes -> str.
 
     Of an archive, the names and checksums of its members; of anything else, its bytes.
@@ -298,54 +389,44 @@ def digest(content):
     is_tar = content[257:262] == b"ustar"
     if not is_tar and not content.startswith(b"PK\x03\x04"):
         return hashlib.sha256(content).hexdigest()
-    try:
-        lines = [
-            f"{hashlib.sha256(c).hexdigest()}  {name}\n" for name, c in members(content).items()
-        ]
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"expected an archive, got one that cannot be read ({error})") from None
+    found = members(content, limit).items()
+    lines = [f"{hashlib.sha256(member).hexdigest()}  {name}\n" for name, member in found]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _fetch(name, target):
-    """Download beside the target, check, and only then give the file its name."""
+    """Receive, check, and only then give the file its name."""
     file, failures = FILES[name], []
-    for url in file.urls:
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+    remedy = f"set MINFLUENCE_DATA to a folder that holds {name}"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:  # before what takes long
+            for url in file.urls:
+                try:
+                    packed, content = _received(url, file)
+                except ValueError as fault:
+                    failures.append(f"{url} ({fault})")
+                    continue
                 partial = Path(folder) / target.name
-                _download(url, partial)
-                if file.repack:
-                    partial.write_bytes(file.repack(partial.read_bytes()))
-                content = _content(partial, file.sha256)
+                partial.write_bytes(packed)
                 os.replace(partial, target)
-            return target, content
-        except (OSError, ValueError) as error:  # the errors of requests are OSErrors
-            reason = error if isinstance(error, ValueError) else type(error).__name__
-            failures.append(f"{url} ({reason})")
+                return target, content
+    except OSError as error:
+        raise DataUnavailable(
+            f"{name} could not be fetched to {target.parent} ({type(error).__name__}: "
+            f"{error.strerror}); set MINFLUENCE_CACHE to a folder that can be written to, or "
+            f"{remedy}."
+        ) from None
     raise DataUnavailable(
         f"{name} ({file.size:,} bytes) could not be fetched to {target.parent} from "
         f"{' or '.join(failures) or 'anywhere: it has no public origin'}; connect to a network, or "
-        f"set MINFLUENCE_DATA to a folder that holds {name}."
+        f"{remedy}."
     )
 
 
-def _download(url, path):
-    """Fetch a URL, unless its host stays silent."""
-    import pooch
-
-    # In a thread, because a hanging name server heeds no timeout, and a host with eight addresses
-    # heeds it eight times.
-    answer = Future()
-
-    def ask():
-        try:
-            head = pooch.HTTPDownloader(timeout=PATIENCE)
-            answer.set_result(head(url, None, None, check_only=True))
-        except Exception as error:
-            answer.set_exception(error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    answer.result(timeout=PATIENCE)
-    pooch.HTTPDownloader(progressbar=True, timeout=10)(url, str(path), None)
+def _received(url, file):
+    """A data file as one of its origins sends it: the bytes to keep, and their content."""
+    packed = download(url, file.size)
+    if file.repack:
+        packed = file.repack(packed, file.limit)
+    return packed, _content(packed, file)

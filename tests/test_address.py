@@ -23,7 +23,7 @@ def test_our_address_is_the_same_wherever_it_is_written():
     for path in address.pages():
         text = path.read_text("utf-8")
         assert address.written(text, name) == text, f"{path.name}: run python tools/address.py"
-        if path.suffix in (".ipynb", ".cff") or path.name == "README.md":
+        if path.suffix in (".ipynb", ".cff", ".py") or path.name == "README.md":
             assert address.PLACES.search(text), f"{path.name} does not say where the book lives"
 
 

@@ -9,6 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from origins import loaded
 
 from minfluence import data, files
 
@@ -82,7 +83,7 @@ def test_the_diabetes_table_is_taken_out_of_the_repositorys_archive():
     sent = make_zip(
         {"dataset_diabetes/IDs_mapping.csv": b"1", "dataset_diabetes/diabetic_data.csv": b"a"}
     )
-    assert gzip.decompress(files.FILES["diabetic_data.csv.gz"].repack(sent)) == b"a"
+    assert gzip.decompress(files.FILES["diabetic_data.csv.gz"].repack(sent, 10)) == b"a"
 
 
 def test_the_first_dogs_and_fish_are_taken_out_of_imagenette():
@@ -92,7 +93,7 @@ def test_the_first_dogs_and_fish_are_taken_out_of_imagenette():
         for name in ("n02102040", "n01440764"):
             for k in range(many):
                 sent[f"{root}{part}/{name}/{name}_{k:04d}.JPEG"] = f"{name} {k}".encode()
-    chosen = files.members(files.FILES["dogfish224.zip"].repack(make_zip(sent)))
+    chosen = files.members(files.FILES["dogfish224.zip"].repack(make_zip(sent), 10**6))
     assert len(chosen) == 2400
     assert chosen["dogfish224/train/dog/n02102040_0899.JPEG"] == b"n02102040 899"
     assert "dogfish224/train/dog/n02102040_0900.JPEG" not in chosen
@@ -109,7 +110,7 @@ def put(tmp_path, monkeypatch):
 
     def write(name, packed):
         content = gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed
-        row = files.DataFile(len(packed), files.digest(content))
+        row = files.DataFile(len(packed), files.digest(content), unpacked=10**6)
         monkeypatch.setitem(files.FILES, name, row)
         (tmp_path / name).write_bytes(packed)
 
@@ -234,13 +235,6 @@ def test_a_small_network_is_run_as_its_file_says_and_differentiated(put):
 
 
 # The real files, where they can be had -----------------------------------------------------------
-
-
-def loaded(loader, *arguments):
-    try:
-        return loader(*arguments)
-    except data.DataUnavailable as reason:
-        pytest.skip(str(reason))
 
 
 # Test child 1742 as printed in the authors' notebook: the columns that hold a one, and the numbers.

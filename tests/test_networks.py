@@ -7,20 +7,13 @@ import types
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from origins import loaded
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from torch.nn import functional as F  # noqa: E402
 
 from minfluence import data, networks, pretrained  # noqa: E402
-
-
-def loaded(load, *args):
-    """What a loader gives; without its file the test is skipped and says which."""
-    try:
-        return load(*args)
-    except data.DataUnavailable as reason:
-        pytest.skip(str(reason))
 
 
 def scaled(images):

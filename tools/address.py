@@ -5,8 +5,8 @@
     python tools/address.py                                  from _config.yml to everywhere else
     python tools/address.py https://github.com/OWNER/NAME    set it there first
 
-The install cells of the chapters, the README and the citation file then name the same repository;
-a test compares them.
+The install cells of the chapters, the README, the citation file and the origin of the derived data
+then name the same repository; a test compares them.
 """
 
 import re
@@ -18,7 +18,7 @@ SETTING = re.compile(r"(?m)^( +url: )https://github\.com/([\w.-]+/[\w-]+)$")
 PLACES = re.compile(  # what stands around OWNER/NAME where it means this repository
     r"(git\+https://github\.com/|repository-code: \"?https://github\.com/"
     r"|mybinder\.org/v2/gh/|colab\.research\.google\.com/github/"
-    r"|https://github\.com/(?=[\w.-]+/[\w-]+/blob/main/))([\w.-]+/[\w-]+)"
+    r"|https://github\.com/(?=[\w.-]+/[\w-]+/(?:blob/main|releases/download)/))([\w.-]+/[\w-]+)"
 )
 
 
@@ -40,6 +40,7 @@ def pages(root=ROOT):
         *sorted(book.glob("*.md")),
         *sorted(root.glob("*.md")),
         root / "CITATION.cff",
+        root / "minfluence" / "files.py",
     ]
 
 
