@@ -1,5 +1,6 @@
-# Two commands on a fresh machine: `make book` and `make test`. Everything is installed into .venv
-# and node_modules, nothing elsewhere.
+# Two commands on a fresh machine: `make book` and `make test`. Everything is installed into this
+# folder, nothing elsewhere. The book and the tests have an environment each, so that neither can
+# lean on what only the other installs.
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -9,9 +10,9 @@ TORCH ?= torch==2.13.0
 
 SITE := _build/html
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-BOOK_READY := .venv/.book
-TEST_READY := .venv/.test
+BOOK_BIN := .venv-book/bin
+BOOK_READY := .venv-book/.ready
+TEST_READY := .venv/.ready
 NODE_READY := $(if $(shell command -v npm),node_modules/.package-lock.json)
 
 # Data that lie beside this folder are used without being asked for.
@@ -23,16 +24,16 @@ endif
 .PHONY: help book book-strict test check links browser binder colab coursework slides pdf execute bench serve clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 book: $(BOOK_READY) $(NODE_READY) ## build the book from its executed notebooks into _build/html
-	$(BIN)/jupyter-book build . -W -n --keep-going
+	$(BOOK_BIN)/jupyter-book build . -W -n --keep-going
 
 # A page that was built with a warning is not built again, and the second call succeeds: only a
 # build of all pages can be trusted.
 book-strict: $(BOOK_READY) $(NODE_READY) ## the same from nothing: what CI runs
 	rm -rf _build
-	$(BIN)/jupyter-book build . --all -W -n --keep-going
+	$(BOOK_BIN)/jupyter-book build . --all -W -n --keep-going
 
 # Tests and chapters run two at a time, so each takes one thread: threads that wait for one another
 # would only slow both down. Chapters are executed with one thread for the same reason.
@@ -48,7 +49,7 @@ check: $(TEST_READY) ## format, lint and the fast tests: before every commit
 	$(BIN)/pytest -q -n 2 -m "not slow and not browser"
 
 links: $(BOOK_READY) ## check every local link, picture and anchor of the built book
-	$(BIN)/python tools/check_links.py $(SITE)
+	$(BOOK_BIN)/python tools/check_links.py $(SITE)
 
 browser: $(NODE_READY) ## read the built book in Chromium, without network, and use its widgets
 	node tests/browser/widgets.mjs $(SITE)
@@ -69,7 +70,7 @@ slides: $(TEST_READY) ## make the slides of one lecture into _build/slides
 	$(BIN)/python tools/slides.py
 
 pdf: book ## print the book: one PDF for each page and one of all, into _build/pdf (needs Chromium)
-	$(BIN)/python tools/print.py $(SITE)
+	$(BOOK_BIN)/python tools/print.py $(SITE)
 
 execute: $(TEST_READY) ## run every chapter and save its outputs
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python tools/execute.py
@@ -81,21 +82,19 @@ serve: ## show the built book at http://localhost:8000 (PORT=...)
 	$(PYTHON) -m http.server --bind 127.0.0.1 --directory $(SITE) $(PORT)
 
 clean: ## remove what was built and installed
-	rm -rf _build .venv node_modules build *.egg-info .pytest_cache .ruff_cache .coverage
+	rm -rf _build .venv .venv-book node_modules build *.egg-info .pytest_cache .ruff_cache .coverage
 
-.venv/.python:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
-	  echo "Python 3.11, 3.12 or 3.13 is needed and $(PYTHON) is not one: try make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv --clear .venv
+.venv/.python .venv-book/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || { \
+	  echo "Python 3.11 to 3.14 is needed and $(PYTHON) is not one: try make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv --clear $(@D)
 	@touch $@
 
 # Stamps: a second call installs nothing, a changed list of requirements does.
-$(BOOK_READY): pyproject.toml requirements.txt .venv/.python
-	$(PIP) -c requirements.txt -e '.[book]'
-	@touch $@
-
-$(TEST_READY): pyproject.toml requirements.txt .venv/.python
-	$(PIP) -c requirements.txt -e '.[test]' $(TORCH)
+$(BOOK_READY): EXTRAS := -e '.[book]'
+$(TEST_READY): EXTRAS := -e '.[test]' $(TORCH)
+$(BOOK_READY) $(TEST_READY): %/.ready: pyproject.toml requirements.txt %/.python
+	$*/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt $(EXTRAS)
 	@touch $@
 
 # The script for reading without a network. Where npm cannot fetch it, pages load it from a public
