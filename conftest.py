@@ -1,15 +1,17 @@
-"""Run the chapters under nbval as readers run them, and skip those whose data cannot be had.
+"""Run the chapters under nbval as readers run them, but for cells whose data cannot be had.
 
-A chapter says in its notebook metadata what it needs::
-
-    "minfluence": {"data": ["mnist"]}
-
-and runs only if ``minfluence.data.mnist()`` delivers; otherwise its cells are skipped by name.
+A cell that asks for a data set which ``minfluence.data`` cannot deliver is skipped, and so are the
+cells that depend on it; all others run and are compared. Nothing has to be declared: which cell
+needs which is read from their code (``tools/chapter.py``).
 """
 
-import functools
+import sys
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "tools"))
+from chapter import blocked, source  # noqa: E402
 
 
 def pytest_configure(config):
@@ -25,26 +27,17 @@ def pytest_configure(config):
     RunningKernel.execute_cell_input = execute_cell_input
 
 
-@functools.cache
-def why_missing(name):
-    """Sentence that says why ``minfluence.data.<name>()`` cannot deliver, or None if it can."""
-    from minfluence import data
-
-    try:
-        getattr(data, name)()
-    except data.DataUnavailable as error:
-        return str(error)
-    return None
-
-
 def pytest_collection_modifyitems(items):
-    """Mark the cells of a chapter without its data before any kernel is started."""
+    """Mark the cells without their data before any kernel is started."""
+    reasons = {}
     for item in items:
         # nbval's collector of one notebook holds it as `nb`; its items are the code cells
         notebook = getattr(item.parent, "nb", None)
         if notebook is None:
             continue
-        for name in notebook.metadata.get("minfluence", {}).get("data", []):
-            reason = why_missing(name)
-            if reason:
-                item.add_marker(pytest.mark.skip(reason=f"no {name} data: {reason}"))
+        if item.parent not in reasons:
+            code = [source(cell) for cell in notebook.cells if cell.cell_type == "code"]
+            reasons[item.parent] = blocked(code)
+        reason = reasons[item.parent].get(item.cell_num)
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))

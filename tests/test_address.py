@@ -1,13 +1,11 @@
 """The public address is set once, in _config.yml, and is the same wherever it is written."""
 
-import importlib.util
 import shutil
 from pathlib import Path
 
+import address
+
 ROOT = Path(__file__).resolve().parents[1]
-spec = importlib.util.spec_from_file_location("address", ROOT / "tools" / "address.py")
-address = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(address)
 
 
 def copy_of_the_sources(folder):

@@ -141,16 +141,23 @@ def test_a_failing_chapter_is_left_as_it_was_and_the_others_run(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.ipynb", "good.ipynb"]
 
 
-def test_a_semicolon_hides_the_value_under_nbval_as_it_does_for_readers(tmp_path):
+@pytest.fixture
+def chapters(tmp_path):
+    """A folder for chapters that are run under nbval as ours are."""
     shutil.copy(ROOT / "conftest.py", tmp_path)
-    write(tmp_path / "chapter.ipynb", "1 + 1;")
-    result = run("-m", "pytest", "--nbval", "-p", "no:cacheprovider", tmp_path, cwd=tmp_path)
+    (tmp_path / "tools").mkdir()
+    shutil.copy(ROOT / "tools" / "chapter.py", tmp_path / "tools")
+    return tmp_path
+
+
+def test_a_semicolon_hides_the_value_under_nbval_as_it_does_for_readers(chapters):
+    write(chapters / "chapter.ipynb", "1 + 1;")
+    result = run("-m", "pytest", "--nbval", "-p", "no:cacheprovider", chapters, cwd=chapters)
     assert "1 passed" in result.stdout, result.stdout
 
 
-def test_a_chapter_without_its_data_is_skipped_by_name_with_the_reason(tmp_path):
-    shutil.copy(ROOT / "conftest.py", tmp_path)
-    package = tmp_path / "minfluence"
+def test_cells_without_their_data_are_skipped_with_the_reason_and_the_others_run(chapters):
+    package = chapters / "minfluence"
     package.mkdir()
     (package / "__init__.py").touch()
     (package / "data.py").write_text(
@@ -158,11 +165,12 @@ def test_a_chapter_without_its_data_is_skipped_by_name_with_the_reason(tmp_path)
         "def here(): return 1\n"
         "def gone(): raise DataUnavailable('set MINFLUENCE_DATA.')\n"
     )
+    data = "class data:\n    here = int"
+    write(chapters / "a.ipynb", data, "x = data.gone()", "x + 1", "y = data.here()", "y + 1")
     nowhere = {"name": "no-such-kernel", "display_name": "would fail if it were started"}
-    write(tmp_path / "a.ipynb", "1", "2", minfluence={"data": ["here", "gone"]}, kernelspec=nowhere)
-    write(tmp_path / "b.ipynb", "x = 1", minfluence={"data": ["here"]})
+    write(chapters / "b.ipynb", "from minfluence.data import gone", "gone()", kernelspec=nowhere)
 
-    command = ["-m", "pytest", "--nbval", "-rs", "-v", "-p", "no:cacheprovider", tmp_path]
-    result = run(*command, cwd=tmp_path)
-    assert "1 passed, 2 skipped" in result.stdout, result.stdout
+    command = ["-m", "pytest", "--nbval", "-rs", "-v", "-p", "no:cacheprovider", chapters]
+    result = run(*command, cwd=chapters)
+    assert "3 passed, 4 skipped" in result.stdout, result.stdout
     assert re.search(r"SKIPPED.*a\.ipynb.*no gone data: set MINFLUENCE_DATA\.", result.stdout)

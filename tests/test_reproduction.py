@@ -1,16 +1,13 @@
 """The ledger of published numbers and ours (tools/reproduction.py) says what chapters compute."""
 
 import html
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
+import reproduction
 
 ROOT = Path(__file__).resolve().parents[1]
-spec = importlib.util.spec_from_file_location("reproduction", ROOT / "tools" / "reproduction.py")
-reproduction = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(reproduction)
 
 
 def test_every_number_of_the_ledger_is_the_one_that_its_chapter_computed():

@@ -13,15 +13,14 @@ so the assignments follow the book. Grade with ``nbgrader autograde`` in the sam
 """
 
 import argparse
-import ast
 import json
 import os
 import subprocess
-import symtable
 import sys
 from pathlib import Path
 
 import nbformat
+from chapter import Names, needed, source, tags
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
@@ -74,13 +73,13 @@ def nbgrader(course, *arguments):
 def assignment(path):
     """The instructor's version of one chapter's exercises."""
     cells = json.loads(path.read_text("utf-8"))["cells"]
-    sources = ["".join(cell["source"]) for cell in cells]
-    first = next(k for k, source in enumerate(sources) if "## Exercises" in source)
+    sources = [source(cell) for cell in cells]
+    first = next(k for k, text in enumerate(sources) if "## Exercises" in text)
     install = next(s for s, c in zip(sources, cells, strict=True) if "remove-cell" in tags(c))
     before = [s for s, c in zip(sources[:first], cells, strict=False) if c["cell_type"] == "code"]
     asked = exercises(cells[first:], sources[first:])
 
-    given = needed(before[1:], [source for exercise in asked for source in exercise.code])
+    given = needed(before[1:], [part for exercise in asked for part in exercise.code])
     number, name = sources[1].splitlines()[0].removeprefix("# ").split(" · ")
     total = POINTS * len(asked)
     welcome = WELCOME.format(number=number, name=name, count=len(asked), points=total)
@@ -122,85 +121,27 @@ class Exercise:
 def exercises(cells, sources):
     """Every exercise, in order."""
     found = []
-    for cell, source in zip(cells, sources, strict=True):
+    for cell, part in zip(cells, sources, strict=True):
         if cell["cell_type"] == "markdown":
-            if "**Exercise" in source:
-                found.append(Exercise(source[source.index("**Exercise") :]))
+            if "**Exercise" in part:
+                found.append(Exercise(part[part.index("**Exercise") :]))
         elif "solution" in tags(cell):
-            found[-1].solution = source
+            found[-1].solution = part
         elif "check" in tags(cell):
-            found[-1].check = source
+            found[-1].check = part
         else:
-            found[-1].given.append(source)
+            found[-1].given.append(part)
     return found
 
 
 def test(solution, check):
     """A test cell: students see which names are asked for; the chapter's check is hidden."""
-    answers = sorted(names(solution).stored & names(check).loaded)
+    answers = sorted(Names(solution).stored & Names(check).loaded)
     shown = [f'assert "{a}" in globals(), "store your answer as {a}"' for a in answers]
     return "\n".join([*shown, "### BEGIN HIDDEN TESTS", check, "### END HIDDEN TESTS"])
 
 
-# --- what the exercises need of the chapter -------------------------------------------------------
-
-
-class names:
-    """Names that a cell loads from other cells, stores for them, or changes in place."""
-
-    def __init__(self, source):
-        plain = "\n".join(line for line in source.splitlines() if not line.startswith(("%", "!")))
-        table = symtable.symtable(plain, "cell", "exec")
-        self.stored = {
-            s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()
-        }
-        self.loaded = {s.get_name() for s in table.get_symbols() if s.is_referenced()}
-        waiting = list(table.get_children())
-        while waiting:
-            inner = waiting.pop()
-            self.loaded |= {s.get_name() for s in inner.get_symbols() if s.is_global()}
-            waiting += inner.get_children()
-        nodes = list(ast.walk(ast.parse(plain)))
-        self.changed = {base for node in nodes if (base := changed_in_place(node))}
-        added_to = (node.target for node in nodes if isinstance(node, ast.AugAssign))
-        self.loaded |= {target.id for target in added_to if isinstance(target, ast.Name)}
-
-
-def changed_in_place(node):
-    """`x` of ``x[0] = 1``, ``x.a = 1`` and ``x.append(1)``."""
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-        target = node.value.func
-    elif isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store):
-        target = node
-    else:
-        return None
-    inside = isinstance(target, ast.Subscript | ast.Attribute)
-    while isinstance(target, ast.Subscript | ast.Attribute):
-        target = target.value
-    return target.id if inside and isinstance(target, ast.Name) else None
-
-
-def needed(before, after):
-    """Those cells of `before` without which the cells of `after` would miss a name."""
-    missing, known = set(), set()
-    for source in after:
-        cell = names(source)
-        missing |= cell.loaded - known
-        known |= cell.stored
-    kept = []
-    for source in reversed(before):
-        cell = names(source)
-        if missing & (cell.stored | cell.changed):
-            kept.append(source)
-            missing = (missing - cell.stored) | cell.loaded
-    return kept[::-1]
-
-
 # --- cells of nbgrader ----------------------------------------------------------------------------
-
-
-def tags(cell):
-    return cell["metadata"].get("tags", [])
 
 
 def marks(grade_id, **more):
