@@ -166,7 +166,7 @@ def test_cells_without_their_data_are_skipped_with_the_reason_and_the_others_run
         "def gone(): raise DataUnavailable('set MINFLUENCE_DATA.')\n"
     )
     data = "class data:\n    here = int"
-    write(chapters / "a.ipynb", data, "x = data.gone()", "x + 1", "y = data.here()", "y + 1")
+    write(chapters / "a.ipynb", data, "x = data.gone()", "x + 1", "y = data.here()", "z = y + 1")
     nowhere = {"name": "no-such-kernel", "display_name": "would fail if it were started"}
     write(chapters / "b.ipynb", "from minfluence.data import gone", "gone()", kernelspec=nowhere)
 
