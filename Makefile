@@ -13,7 +13,9 @@ BIN := .venv/bin
 BOOK_BIN := .venv-book/bin
 BOOK_READY := .venv-book/.ready
 TEST_READY := .venv/.ready
-NODE_READY := $(if $(shell command -v npm),node_modules/.package-lock.json)
+# Where there is npm: MathJax for the book, and all that browser tests and slides need besides.
+MATHJAX_READY := $(if $(shell command -v npm),node_modules/mathjax/.ready)
+NODE_READY := $(if $(shell command -v npm),node_modules/.ready)
 
 # Data that lie beside this folder are used without being asked for.
 ifneq ($(wildcard ../shared/data),)
@@ -26,21 +28,22 @@ endif
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
-book: $(BOOK_READY) $(NODE_READY) ## build the book from its executed notebooks into _build/html
+book: $(BOOK_READY) $(MATHJAX_READY) ## build the book from its executed notebooks into _build/html
 	$(BOOK_BIN)/jupyter-book build . -W -n --keep-going
 
 # A page that was built with a warning is not built again, and the second call succeeds: only a
 # build of all pages can be trusted.
-book-strict: $(BOOK_READY) $(NODE_READY) ## the same from nothing: what CI runs
+book-strict: $(BOOK_READY) $(MATHJAX_READY) ## the same from nothing: what CI runs
 	rm -rf _build
 	$(BOOK_BIN)/jupyter-book build . --all -W -n --keep-going
 
 # Tests and chapters run two at a time, so each takes one thread: threads that wait for one another
-# would only slow both down. Chapters are executed with one thread for the same reason.
+# would only slow both down (torch's tests by four). Chapters are executed with one for that reason.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 test: $(TEST_READY) ## test the package, then run every chapter again and compare
-	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest tests -n 2 --cov=minfluence \
+	$(ONE_THREAD) $(BIN)/pytest tests -n 2 --cov=minfluence \
 	  --cov-report=term-missing:skip-covered --cov-fail-under=95
-	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest book -n 2 --dist loadfile --nbval --nbval-current-env \
+	$(ONE_THREAD) $(BIN)/pytest book -n 2 --dist loadfile --nbval --nbval-current-env \
 	  --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 600
 
 check: $(TEST_READY) ## format, lint and the fast tests: before every commit
@@ -66,14 +69,14 @@ colab: $(TEST_READY) ## the same with what Colab is reported to bring: an old ip
 coursework: $(TEST_READY) ## make assignments for nbgrader into _build/coursework
 	$(BIN)/python tools/coursework.py
 
-slides: $(TEST_READY) ## make the slides of one lecture into _build/slides
+slides: $(TEST_READY) $(NODE_READY) ## make the slides of one lecture into _build/slides
 	$(BIN)/python tools/slides.py
 
 pdf: book ## print the book: one PDF for each page and one of all, into _build/pdf (needs Chromium)
 	$(BOOK_BIN)/python tools/print.py $(SITE)
 
 execute: $(TEST_READY) ## run every chapter and save its outputs
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python tools/execute.py
+	$(ONE_THREAD) $(BIN)/python tools/execute.py
 
 bench: $(TEST_READY) ## time and memory beside other libraries (first: benchmarks/compare.py --install)
 	$(BIN)/python benchmarks/compare.py
@@ -97,8 +100,12 @@ $(BOOK_READY) $(TEST_READY): %/.ready: pyproject.toml requirements.txt %/.python
 	$*/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt $(EXTRAS)
 	@touch $@
 
-# The script for reading without a network. Where npm cannot fetch it, pages load it from a public
-# network instead.
-node_modules/.package-lock.json: package-lock.json
-	npm ci --ignore-scripts --no-audit --no-fund || \
+# Where npm cannot fetch them, pages and slides load their scripts from a public network instead.
+NPM_CI := npm ci --ignore-scripts --no-audit --no-fund
+node_modules/mathjax/.ready: package-lock.json
+	$(NPM_CI) --omit=dev && touch $@ || \
 	  echo "npm ci failed: the built book will need a network for formulas."
+
+node_modules/.ready: package-lock.json
+	$(NPM_CI) && touch node_modules/mathjax/.ready $@ || \
+	  echo "npm ci failed: there are no browser tests, and slides will need a network."

@@ -73,7 +73,7 @@ def _watch(received, answered, end, size):
     from tqdm import tqdm
 
     start = time.monotonic()
-    with tqdm(total=size, unit="B", unit_scale=True, leave=False) as bar:
+    with tqdm(total=size, unit="B", unit_scale=True, delay=1) as bar:
         while not end.done():
             wait([end], timeout=0.1)
             bar.update(len(received) - bar.n)

@@ -267,11 +267,11 @@ def members(archive, limit=math.inf, choose=sorted):
     """
     kind = _zip_members if zipfile.is_zipfile(io.BytesIO(archive)) else _tar_members
     try:
-        with kind(archive) as (sizes, read_one):
-            names = sorted(choose(_safe(sorted(sizes))))
-            if sum(sizes[name] for name in names) > limit:
+        with kind(archive) as (entries, read_one):
+            chosen = {name: entries[name] for name in sorted(choose(_safe(sorted(entries))))}
+            if sum(size for _, size in chosen.values()) > limit:
                 raise ValueError(f"an archive of more than the {limit:,} bytes that were expected")
-            return {name: read_one(name) for name in names}
+            return {name: read_one(entry) for name, (entry, _) in chosen.items()}
     except ValueError:
         raise
     except Exception as error:  # of a damaged archive: its readers have a dozen kinds
@@ -280,31 +280,31 @@ def members(archive, limit=math.inf, choose=sorted):
 
 @contextlib.contextmanager
 def _zip_members(archive):
-    """Size of each file in a zip archive, and a function that reads one."""
+    """Entries of a zip archive with their sizes, by name, and a function that reads one."""
     with zipfile.ZipFile(io.BytesIO(archive)) as packed:
-        entries = [entry for entry in packed.infolist() if not entry.is_dir()]
-        yield _sizes((entry.filename, entry.file_size) for entry in entries), packed.read
+        files = [entry for entry in packed.infolist() if not entry.is_dir()]
+        yield _by_name((entry.filename, (entry, entry.file_size)) for entry in files), packed.read
 
 
 @contextlib.contextmanager
 def _tar_members(archive):
     """The same of a tar archive, which is not packed a second time."""
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as packed:
-        entries = [entry for entry in packed.getmembers() if not entry.isdir()]
-        if not all(entry.isfile() for entry in entries):
+        files = [entry for entry in packed.getmembers() if not entry.isdir()]
+        if not all(entry.isfile() for entry in files):
             raise ValueError("The archive holds links or devices: expected plain files only.")
-        sizes = _sizes((entry.name, entry.size) for entry in entries)
-        yield sizes, lambda name: packed.extractfile(name).read()
+        entries = _by_name((entry.name, (entry, entry.size)) for entry in files)
+        yield entries, lambda entry: packed.extractfile(entry).read()
 
 
-def _sizes(entries):
-    """Size of each name, which must be there once only."""
-    sizes = {}
-    for name, size in entries:
-        if name in sizes:
+def _by_name(entries):
+    """A dict of the entries, each of which must be there once only."""
+    found = {}
+    for name, entry in entries:
+        if name in found:
             raise ValueError(f"The archive holds the same name twice: {name!r}.")
-        sizes[name] = size
-    return sizes
+        found[name] = entry
+    return found
 
 
 def _safe(names):

@@ -75,7 +75,7 @@ def environment(like):
     subprocess.run(register, check=True, stdout=subprocess.DEVNULL)
     os.environ["CLEAN_PYTHON"] = str(python)
     os.environ["JUPYTER_PATH"] = str(folder / "share" / "jupyter")
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # two chapters at a time
+    os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # two at a time
     home = address((ROOT / "_config.yml").read_text("utf-8"))
     os.environ["GIT_CONFIG_COUNT"] = "1"
     os.environ["GIT_CONFIG_KEY_0"] = f"url.{ROOT.as_uri()}.insteadOf"

@@ -1,0 +1,99 @@
+"""Try the two commands as somebody does who has nothing but Python, make and git.
+
+::
+
+    python3 tools/newcomer.py                          the last commit, with python3
+    python3 tools/newcomer.py --python python3.13
+    python3 tools/newcomer.py --site _build/html       keep the built book there
+
+The commit is cloned into a temporary folder with nothing beside it. Of this machine the commands
+see PATH, the language, and how to reach the package registries; the home folder is empty, and no
+data can be found. Prints a transcript: what each command fetched, how long it took, and its closing
+line. Exits with 1 if one of them fails or prints none.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+# How installers reach their registries, and what they trust: the machine's, not the user's.
+KEPT = re.compile(r"PATH|LANG|(PIP|NPM_CONFIG|SSL|NODE_EXTRA)_\w+|\w+_CA_BUNDLE|\w+_(proxy|PROXY)")
+LEFT_OUT = re.compile(r"PIP_(CACHE_DIR|NO_CACHE_DIR|LOG|QUIET|VERBOSE)")
+COMMANDS = {  # and what their closing line looks like
+    "make book": re.compile(r"build succeeded.*|build finished with problems.*"),
+    "make test": re.compile(r"=+ (\d+ (passed|failed).* in [\d.]+s.*?) =+"),
+}
+FETCHED = re.compile(r"Downloading \S+ \(([\d.]+) (bytes|kB|MB|GB)\)")
+FOUND_HERE = re.compile(r"Processing (/\S+\.whl)")
+UNITS = {"bytes": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--python", default="python3", help="the interpreter that make uses")
+    parser.add_argument("--site", type=Path, help="where the built book goes (default: nowhere)")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="newcomer-") as folder:
+        clone, home = Path(folder) / "minfluence", Path(folder) / "home"
+        home.mkdir()
+        subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
+        for command, closing in COMMANDS.items():
+            if not tried(f"{command} PYTHON={options.python}", closing, clone, home):
+                return 1
+        if options.site:
+            shutil.rmtree(options.site, ignore_errors=True)
+            shutil.copytree(clone / "_build" / "html", options.site)
+    return 0
+
+
+def environment(home):
+    """What a command sees of this machine."""
+    kept = {k: v for k, v in os.environ.items() if KEPT.fullmatch(k) and not LEFT_OUT.fullmatch(k)}
+    return kept | {"HOME": str(home), "PIP_LOG": str(home / "pip.log")}
+
+
+def tried(command, closing, clone, home):
+    """Run one command; whether it succeeded and printed its closing lines."""
+    print(f"$ {command}", flush=True)
+    before, start, output = fetched(home), time.monotonic(), []
+    running = subprocess.Popen(
+        command.split(),
+        cwd=clone,
+        env=environment(home),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    for line in running.stdout:
+        print(line, end="", file=sys.stderr, flush=True)
+        output.append(re.sub(r"\x1b\[[0-9;]*m", "", line).strip())
+    status, passed = running.wait(), time.monotonic() - start
+    last = [line for line in output if closing.fullmatch(line)]
+    print(*last, sep="\n")
+    print(f"# {(fetched(home) - before) / 1e6:.0f} MB fetched, {passed / 60:.1f} minutes")
+    if status or not last:
+        print(f"# failed with {status}: the whole output is above", flush=True)
+    return not status and bool(last)
+
+
+def fetched(home):
+    """Bytes that pip and npm have fetched; a package that lies on this machine counts as well."""
+    log, packages = home / "pip.log", home / ".npm" / "_cacache"
+    text = log.read_text("utf-8", "replace") if log.exists() else ""
+    sizes = [float(size) * UNITS[unit] for size, unit in FETCHED.findall(text)]
+    sizes += [Path(path).stat().st_size for path in FOUND_HERE.findall(text)]
+    sizes += [path.stat().st_size for path in packages.rglob("*") if path.is_file()]
+    return sum(sizes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
