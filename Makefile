@@ -23,7 +23,7 @@ export MINFLUENCE_DATA ?= $(abspath ../shared/data)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book book-strict test check links browser binder colab coursework slides pdf execute bench serve clean
+.PHONY: help book book-strict test lint check newcomer links browser binder colab coursework slides pdf execute bench serve clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -46,13 +46,18 @@ test: $(TEST_READY) ## test the package, then run every chapter again and compar
 	$(ONE_THREAD) $(BIN)/pytest book -n 2 --dist loadfile --nbval --nbval-current-env \
 	  --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 600
 
-check: $(TEST_READY) ## format, lint and the fast tests: before every commit
+lint: $(TEST_READY) ## format and lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+check: lint ## the same and the fast tests: before every commit
 	$(BIN)/pytest -q -n 2 -m "not slow and not browser"
 
-links: $(BOOK_READY) ## check every local link, picture and anchor of the built book
-	$(BOOK_BIN)/python tools/check_links.py $(SITE)
+newcomer: ## try both commands as a newcomer would, on the last commit: empty home, no data
+	$(PYTHON) tools/newcomer.py --python $(PYTHON) --site $(SITE)
+
+links: ## check every local link, picture and anchor of the built book
+	$(PYTHON) tools/check_links.py $(SITE)
 
 browser: $(NODE_READY) ## read the built book in Chromium, without network, and use its widgets
 	node tests/browser/widgets.mjs $(SITE)

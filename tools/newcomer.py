@@ -5,6 +5,7 @@
     python3 tools/newcomer.py                          the last commit, with python3
     python3 tools/newcomer.py --python python3.13
     python3 tools/newcomer.py --site _build/html       keep the built book there
+    python3 tools/newcomer.py --write                  put the transcript into the README
 
 The commit is cloned into a temporary folder with nothing beside it. Of this machine the commands
 see PATH, the language, and how to reach the package registries; the home folder is empty, and no
@@ -23,12 +24,14 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+BLOCK = re.compile(r"(?m)^\$ make book\n(?s:.*?)(?=\n```)")  # the transcript in the README
 # How installers reach their registries, and what they trust: the machine's, not the user's.
 KEPT = re.compile(r"PATH|LANG|(PIP|NPM_CONFIG|SSL|NODE_EXTRA)_\w+|\w+_CA_BUNDLE|\w+_(proxy|PROXY)")
 LEFT_OUT = re.compile(r"PIP_(CACHE_DIR|NO_CACHE_DIR|LOG|QUIET|VERBOSE)")
 COMMANDS = {  # and what their closing line looks like
-    "make book": re.compile(r"build succeeded.*|build finished with problems.*"),
-    "make test": re.compile(r"=+ (\d+ (passed|failed).* in [\d.]+s.*?) =+"),
+    "make book": re.compile(r"^(build succeeded.*)"),
+    "make test": re.compile(r"^=+ (.*(?:passed|failed|error).* in [\d.]+s.*?) =+$"),
 }
 FETCHED = re.compile(r"Downloading \S+ \(([\d.]+) (bytes|kB|MB|GB)\)")
 FOUND_HERE = re.compile(r"Processing (/\S+\.whl)")
@@ -39,18 +42,23 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--python", default="python3", help="the interpreter that make uses")
     parser.add_argument("--site", type=Path, help="where the built book goes (default: nowhere)")
+    parser.add_argument("--write", action="store_true", help="put the transcript into the README")
     options = parser.parse_args(arguments)
+    transcript, good = [], True
     with tempfile.TemporaryDirectory(prefix="newcomer-") as folder:
         clone, home = Path(folder) / "minfluence", Path(folder) / "home"
         home.mkdir()
         subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
         for command, closing in COMMANDS.items():
-            if not tried(f"{command} PYTHON={options.python}", closing, clone, home):
-                return 1
-        if options.site:
+            more = [] if options.python == "python3" else [f"PYTHON={options.python}"]
+            good &= tried([*command.split(), *more], closing, clone, home, transcript)
+        if good and options.site:
             shutil.rmtree(options.site, ignore_errors=True)
             shutil.copytree(clone / "_build" / "html", options.site)
-    return 0
+    print(*transcript, sep="\n")
+    if good and options.write:
+        README.write_text(BLOCK.sub("\n".join(transcript), README.read_text("utf-8")), "utf-8")
+    return 0 if good else 1
 
 
 def environment(home):
@@ -59,12 +67,11 @@ def environment(home):
     return kept | {"HOME": str(home), "PIP_LOG": str(home / "pip.log")}
 
 
-def tried(command, closing, clone, home):
-    """Run one command; whether it succeeded and printed its closing lines."""
-    print(f"$ {command}", flush=True)
+def tried(command, closing, clone, home, transcript):
+    """Run one command and add it to the transcript; whether it printed what it should."""
     before, start, output = fetched(home), time.monotonic(), []
     running = subprocess.Popen(
-        command.split(),
+        command,
         cwd=clone,
         env=environment(home),
         stdin=subprocess.DEVNULL,
@@ -77,11 +84,14 @@ def tried(command, closing, clone, home):
         print(line, end="", file=sys.stderr, flush=True)
         output.append(re.sub(r"\x1b\[[0-9;]*m", "", line).strip())
     status, passed = running.wait(), time.monotonic() - start
-    last = [line for line in output if closing.fullmatch(line)]
-    print(*last, sep="\n")
-    print(f"# {(fetched(home) - before) / 1e6:.0f} MB fetched, {passed / 60:.1f} minutes")
-    if status or not last:
-        print(f"# failed with {status}: the whole output is above", flush=True)
+    last = [found[1] for line in output if (found := closing.search(line))]
+    transcript += [
+        f"$ {' '.join(command)}",
+        *last,
+        f"# {(fetched(home) - before) / 1e6:.0f} MB fetched, {passed / 60:.0f} minutes",
+    ]
+    if status:
+        transcript += [f"# failed with {status}"]
     return not status and bool(last)
 
 
