@@ -23,7 +23,7 @@ export MINFLUENCE_DATA ?= $(abspath ../shared/data)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book book-strict test lint check newcomer links browser binder colab coursework slides pdf execute bench serve clean
+.PHONY: help book book-strict test lint check newcomer links browser binder colab coursework slides pdf execute derive bench serve clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -82,6 +82,9 @@ pdf: book ## print the book: one PDF for each page and one of all, into _build/p
 
 execute: $(TEST_READY) ## run every chapter and save its outputs
 	$(ONE_THREAD) $(BIN)/python tools/execute.py
+
+derive: $(TEST_READY) ## make the derived data files anew, compare them, ready for a release
+	$(BIN)/python tools/derive.py
 
 bench: $(TEST_READY) ## time and memory beside other libraries (first: benchmarks/compare.py --install)
 	$(BIN)/python benchmarks/compare.py

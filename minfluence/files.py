@@ -91,6 +91,21 @@ def _dogfish_from_imagenette(archive, limit):
     return packed.getvalue()
 
 
+def _trunk_of_inception(archive, limit):
+    """Parameters of the layers in ``inception_v3_trunk.npz``, out of Apple's sample code."""
+    others = ("_mixed_9_tower_1_", "_mixed_10_", "_softmax.")  # what the trunk does without
+
+    def choose(names):
+        inside = [name for name in names if "/batch_normalized_binaries/" in name]
+        return [name for name in inside if not any(other in name for other in others)]
+
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as trunk:
+        for name, content in members(archive, limit, choose).items():
+            trunk.writestr(zipfile.ZipInfo(PurePosixPath(name).name), content)  # of no time
+    return packed.getvalue()
+
+
 def _mnist_urls(name):
     hosts = (
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -104,6 +119,10 @@ RELEASE = "https://github.com/OWNER/minfluence/releases/download/data-v1/"
 _RT_POLARITY = (
     "https://raw.githubusercontent.com/dennybritz/cnn-text-classification-tf/"
     "18762b459e21d9c70e5c242f8d43fc4e6db37a0d/data/rt-polaritydata/"
+)
+_CORAL = (
+    "https://raw.githubusercontent.com/google-coral/test_data/"
+    "104342d2d3480b3e66203073dac24f4e2dbb4c41/"
 )
 
 FILES = {
@@ -206,6 +225,27 @@ FILES = {
         "73e4264e7c8fbf0b024dd4a1a409971315e1f729e166c266830347a46294ea48",
         (RELEASE + "mobilenet_v2_imagenet.npz",),
         unpacked=4_142_148,
+    ),
+    # What the four files above are made from, and nothing else needs.
+    "tf2_mobilenet_v2_1.0_224_ptq.tflite": DataFile(
+        4_070_174,
+        "5d3137241276e79c86d14a74fe43581398ae0e815191d3dba45495b810840e8c",
+        (_CORAL + "tf2_mobilenet_v2_1.0_224_ptq.tflite",),
+    ),
+    "imagenet_labels.txt": DataFile(
+        21_686,
+        "b8aaeb5630c62626a7d124a05c0e14230a7ffdd2136a31d0190a4fb71c1d82f1",
+        (_CORAL + "imagenet_labels.txt",),
+    ),
+    "inception_v3_binaries.zip": DataFile(
+        150_000_000,
+        "bebb76a45fe0109d543a145cac2bb034b4558d65a2242a27429a7328374744d5",
+        (
+            "https://codeload.github.com/bdonkey/AppleInceptionV3/zip/"
+            "ba0b1ca5695d50bb368e272f586d3c8accb1cd8a",
+        ),
+        _trunk_of_inception,
+        unpacked=50_747_008,
     ),
 }
 

@@ -149,6 +149,36 @@ class InceptionV3Trunk(nn.Module):
         return x
 
 
+class InceptionV3(InceptionV3Trunk):
+    """Inception v3 up to its last feature maps, or as far as there are weights.
+
+    Parameters
+    ----------
+    arrays : mapping
+        Kernels ``w/<layer>`` and biases ``b/<layer>``. Without ``mixed_9_tower_1_conv_1`` this
+        branch of `mixed_9` is left out, and nothing can follow.
+    """
+
+    def __init__(self, arrays):
+        super().__init__(arrays)
+        average = nn.AvgPool2d(3, 1, 1, count_include_pad=False)
+        self.mixed_9 = Block(_wide_branches("mixed_9", arrays, average))
+        if "tower_1" in dict(self.mixed_9.named_children()):
+            self.mixed_10 = Block(_wide_branches("mixed_10", arrays, nn.MaxPool2d(3, 1, 1)))
+
+    def stages(self, x):
+        """Feature maps of the last blocks.  (k, 3, 299, 299) -> dict of name -> (k, c, 8, 8)."""
+        maps = {"mixed_8": super().forward(x)}
+        maps["mixed_9"] = self.mixed_9(maps["mixed_8"])
+        if hasattr(self, "mixed_10"):
+            maps["mixed_10"] = self.mixed_10(maps["mixed_9"])
+        return maps
+
+    def forward(self, x):
+        """Feature maps of the last block.  (k, 3, 299, 299) -> (k, 2048, 8, 8), if complete."""
+        return list(self.stages(x).values())[-1]
+
+
 class ReLUConvolution(Convolution):
     """A convolution, then max(0, .)."""
 
@@ -191,4 +221,24 @@ def _branches(block, names, layer, halves):
             branches[branch] = nn.Sequential(*modules)
     if halves:
         branches["pool"] = nn.MaxPool2d(3, 2)
+    return branches
+
+
+def _wide_branches(block, arrays, pool):
+    """The branches of `mixed_9` or `mixed_10`; two end in kernels 1x3 and 3x1 side by side."""
+
+    def layer(name):
+        return ReLUConvolution(arrays[f"w/{block}_{name}"], arrays[f"b/{block}_{name}"])
+
+    def fork(tower):
+        return Block({name: layer(f"{tower}_{name}") for name in ("mixed_conv", "mixed_conv_1")})
+
+    branches = {
+        "conv": layer("conv"),
+        "tower": nn.Sequential(layer("tower_conv"), fork("tower")),
+    }
+    if f"w/{block}_tower_1_conv_1" in arrays:
+        chain = layer("tower_1_conv"), layer("tower_1_conv_1"), fork("tower_1")
+        branches["tower_1"] = nn.Sequential(*chain)
+    branches["tower_2"] = nn.Sequential(pool, layer("tower_2_conv"))
     return branches
