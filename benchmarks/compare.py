@@ -197,6 +197,7 @@ def main(tasks, only, repeats, threads, limit, work):
     runs = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(work or temporary)
+        folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "source.txt").exists():
             subprocess.run([sys.executable, __file__, "--prepare", str(folder)], check=True)
         source = (folder / "source.txt").read_text(encoding="utf-8")

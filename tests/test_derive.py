@@ -5,12 +5,13 @@ import re
 import zipfile
 from dataclasses import replace
 
+import address
 import derive
 import numpy as np
 import pytest
 import weights
 from numpy.testing import assert_array_equal
-from origins import loaded
+from origins import loaded, serving
 
 from minfluence import data, files
 
@@ -284,6 +285,30 @@ def test_the_partial_features_are_those_of_three_branches():
     from_whole = derive.means_of({"mixed_9": channels})["mixed_9_partial"]
     assert torch.equal(from_whole, derive.means_of({"mixed_9": known})["mixed_9_partial"])
     assert torch.equal(from_whole, known[:, :, 0, 0])
+
+
+# The release ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", derive.DERIVED)
+def test_a_published_file_is_found_through_the_public_address(tmp_path, monkeypatch, name):
+    home = address.address((derive.ROOT / "_config.yml").read_text("utf-8"))
+    (url,) = files.FILES[name].urls
+    assert url == f"https://github.com/{home}/releases/download/data-v1/{name}"
+
+    released = derive.pack(made_up())  # in its place a small file: the real one may not be here
+    row = replace(files.FILES[name], sha256=files.digest(released))
+    folder = tmp_path / home / "releases" / "download" / "data-v1"
+    folder.mkdir(parents=True)
+    (folder / name).write_bytes(released)
+    monkeypatch.delenv("MINFLUENCE_DATA", raising=False)
+    monkeypatch.setenv("MINFLUENCE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serving(tmp_path) as server:
+        there = (url.replace("https://github.com", server),)
+        monkeypatch.setitem(files.FILES, name, replace(row, urls=there))
+        assert_array_equal(data.read_arrays(name)["w"], made_up()["w"])
+    assert files.find(name) == tmp_path / "cache" / name
 
 
 # The real files, where they can be had ----------------------------------------------------------
