@@ -64,7 +64,8 @@ def main(arguments=None):
 def environment(home):
     """What a command sees of this machine."""
     kept = {k: v for k, v in os.environ.items() if KEPT.fullmatch(k) and not LEFT_OUT.fullmatch(k)}
-    return kept | {"HOME": str(home), "PIP_LOG": str(home / "pip.log")}
+    ours = {"HOME": str(home), "PIP_LOG": str(home / "pip.log"), "PIP_PROGRESS_BAR": "off"}
+    return kept | ours
 
 
 def tried(command, closing, clone, home, transcript):
