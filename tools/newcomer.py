@@ -44,14 +44,16 @@ def main(arguments=None):
     parser.add_argument("--site", type=Path, help="where the built book goes (default: nowhere)")
     parser.add_argument("--write", action="store_true", help="put the transcript into the README")
     options = parser.parse_args(arguments)
-    transcript, good = [], True
+    transcript = []
     with tempfile.TemporaryDirectory(prefix="newcomer-") as folder:
         clone, home = Path(folder) / "minfluence", Path(folder) / "home"
         home.mkdir()
         subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
-        for command, closing in COMMANDS.items():
-            more = [] if options.python == "python3" else [f"PYTHON={options.python}"]
-            good &= tried([*command.split(), *more], closing, clone, home, transcript)
+        more = [] if options.python == "python3" else [f"PYTHON={options.python}"]
+        good = all(
+            tried([*command.split(), *more], closing, clone, home, transcript)
+            for command, closing in COMMANDS.items()
+        )
         if good and options.site:
             shutil.rmtree(options.site, ignore_errors=True)
             shutil.copytree(clone / "_build" / "html", options.site)
