@@ -116,6 +116,8 @@ def test_an_equal_file_is_handed_out_as_it_was_made(project, capsys):
     assert project() == 0
     assert (project.folder / "v1" / "small.npz").read_bytes() == project.listed
     assert "Apache License 2.0" in (project.folder / "v1" / "LICENSES.txt").read_text("utf-8")
+    licence = (project.folder / "v1" / "LICENSE-APACHE.txt").read_text("utf-8")
+    assert licence.split()[:4] == ["Apache", "License", "Version", "2.0,"]
     first, last = capsys.readouterr().out.splitlines()
     assert first == "small.npz: all 2 arrays equal, checksum as listed"
     assert last.startswith("To publish: gh release create data-v1 ") and last.endswith("v1/*")
@@ -132,7 +134,8 @@ def test_of_a_file_equal_up_to_rounding_the_listed_one_is_handed_out(project, ca
 
 def test_a_different_file_is_not_handed_out(project, capsys):
     assert project(w=np.zeros((3, 2), np.float16)) == 1
-    assert [path.name for path in (project.folder / "v1").iterdir()] == ["LICENSES.txt"]
+    handed_out = sorted(path.name for path in (project.folder / "v1").iterdir())
+    assert handed_out == ["LICENSE-APACHE.txt", "LICENSES.txt"]
     out = capsys.readouterr().out
     assert "DIFFERS" in out and "w: 6 of 6 values differ" in out and "To publish" not in out
 

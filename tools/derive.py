@@ -18,6 +18,7 @@ made as well: --binaries CLONE/MetalImageRecognition/network_params/batch_normal
 
 import argparse
 import functools
+import importlib.metadata
 import io
 import os
 import shutil
@@ -276,10 +277,17 @@ dogfish_*.npz
     4.0), as are the conversions above; see LICENSE-text of the repository. The photographs are
     ImageNet's and are not included.
 
-Apache License 2.0: https://www.apache.org/licenses/LICENSE-2.0
+Apache License 2.0: LICENSE-APACHE.txt beside this file
 CC BY 4.0: https://creativecommons.org/licenses/by/4.0/
 tools/derive.py of this repository makes all files anew from their sources.
 """
+
+
+def apache_licence():
+    """The licence in full, of which it asks for a copy: the one that comes with `requests`."""
+    files_of = importlib.metadata.files("requests")
+    (path,) = (path for path in files_of if path.name == "LICENSE")
+    return path.read_text("utf-8")
 
 
 def pack(arrays):
@@ -345,6 +353,7 @@ def main(arguments=None):
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "LICENSES.txt").write_text(LICENSES, "utf-8")
+    (folder / "LICENSE-APACHE.txt").write_text(apache_licence(), "utf-8")
     right = []
     for name in names:
         try:
