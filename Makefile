@@ -23,7 +23,7 @@ export MINFLUENCE_DATA ?= $(abspath ../shared/data)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book book-strict test lint check newcomer links browser binder colab coursework slides pdf execute derive bench serve clean
+.PHONY: help book book-strict test data lint check newcomer links browser binder colab coursework slides pdf execute derive bench serve clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -40,11 +40,14 @@ book-strict: $(BOOK_READY) $(MATHJAX_READY) ## the same from nothing: what CI ru
 # Tests and chapters run two at a time, so each takes one thread: threads that wait for one another
 # would only slow both down (torch's tests by four). Chapters are executed with one for that reason.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-test: $(TEST_READY) ## test the package, then run every chapter again and compare
+test: data ## test the package, then run every chapter again and compare
 	$(ONE_THREAD) $(BIN)/pytest tests -n 2 --cov=minfluence \
 	  --cov-report=term-missing:skip-covered --cov-fail-under=95
 	$(ONE_THREAD) $(BIN)/pytest book -n 2 --dist loadfile --nbval --nbval-current-env \
 	  --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 600
+
+data: $(TEST_READY) ## fetch the data that the chapters read, and say which cannot be had
+	$(BIN)/python tools/fetch.py
 
 lint: $(TEST_READY) ## format and lint
 	$(BIN)/ruff format --check .

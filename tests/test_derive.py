@@ -290,6 +290,28 @@ def test_the_partial_features_are_those_of_three_branches():
     assert torch.equal(from_whole, known[:, :, 0, 0])
 
 
+def test_all_files_but_the_sources_are_fetched_for_the_chapters(tmp_path, monkeypatch, capsys):
+    import fetch
+
+    monkeypatch.setenv("MINFLUENCE_CACHE", str(tmp_path))
+    monkeypatch.setenv("MINFLUENCE_DATA", str(tmp_path))
+    for name, row in files.FILES.items():
+        monkeypatch.setitem(files.FILES, name, replace(row, urls=()))
+    fetch.main()
+    out = capsys.readouterr().out
+    wanted = files.FILES.keys() - weights.SOURCES
+    assert f"0 of {len(wanted)} data files are here" in out
+    assert all(name in out for name in wanted) and not any(s in out for s in weights.SOURCES)
+
+    labels = "mnist/t10k-labels-idx1-ubyte.gz"
+    row = replace(files.FILES[labels], sha256=files.digest(b"labels"))
+    monkeypatch.setitem(files.FILES, labels, row)
+    (tmp_path / labels).parent.mkdir(exist_ok=True)
+    (tmp_path / labels).write_bytes(b"labels")
+    fetch.main()
+    assert f"1 of {len(wanted)} data files are here" in capsys.readouterr().out
+
+
 # The release ------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,10 @@ import numpy as np
 
 from minfluence import files
 
+TFLITE, LABELS = "tf2_mobilenet_v2_1.0_224_ptq.tflite", "imagenet_labels.txt"
+BINARIES = "inception_v3_binaries.zip"
+SOURCES = {TFLITE, LABELS, BINARIES}  # data files that nothing else reads
+
 # Height x width of every kernel, in the order of the graph: Inception3Net.swift of Apple's sample.
 KERNELS = {
     "": "conv 3x3, conv_1 3x3, conv_2 3x3, conv_3 1x1, conv_4 3x3",
@@ -39,8 +43,8 @@ CONVOLUTIONS = {"CONV_2D": "conv", "DEPTHWISE_CONV_2D": "dwconv"}
 
 def mobilenet_v2():
     """Kernels, scales, biases, the order of operations, and the names of the classes."""
-    arrays = from_tflite(files.read("tf2_mobilenet_v2_1.0_224_ptq.tflite"))
-    labels = files.read("imagenet_labels.txt").decode().splitlines()
+    arrays = from_tflite(files.read(TFLITE))
+    labels = files.read(LABELS).decode().splitlines()
     return arrays | {"labels": np.array(labels)}
 
 
@@ -126,10 +130,10 @@ def inception_v3_trunk(binaries=None):
 def inception_layers(binaries=None):
     """All kernels and biases that can be had, in float32."""
     if binaries is None:
-        return layers(files.read_members("inception_v3_binaries.zip"))
+        return layers(files.read_members(BINARIES))
     content = {path.name: path.read_bytes() for path in sorted(Path(binaries).glob("*.dat"))}
     if tree_id(content) != TREE:
-        (url,) = files.FILES["inception_v3_binaries.zip"].urls
+        (url,) = files.FILES[BINARIES].urls
         raise files.DataUnavailable(
             f"{binaries}: expected 190 .dat files, as git tree {TREE[:12]}..., got {len(content)} "
             f"with {tree_id(content)[:12]}...; take them from {url}, or leave out --binaries."
