@@ -256,10 +256,11 @@ def test_an_empty_variable_names_no_folder(small, folders, monkeypatch):
 
 
 def test_the_cache_is_the_users_unless_it_is_moved(monkeypatch):
+    platformdirs = pytest.importorskip("platformdirs")
     monkeypatch.delenv("MINFLUENCE_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    monkeypatch.setattr(sys, "platform", "linux")
-    assert files._cache().name == "minfluence"
+    assert str(files._cache()) == platformdirs.user_cache_dir("minfluence")
+    monkeypatch.setenv("MINFLUENCE_CACHE", "/somewhere")
+    assert str(files._cache()) == "/somewhere"
 
 
 @pytest.mark.parametrize("pack", [bytes, partial(gzip.compress, compresslevel=1, mtime=5)])
