@@ -1,6 +1,6 @@
 """Run the chapters under nbval as readers run them, but for cells whose data cannot be had.
 
-A cell that asks for a data set which ``minfluence.data`` cannot deliver is skipped, and so are the
+A cell that asks for a data set which ``mi.data`` cannot deliver is skipped, and so are the
 cells that depend on it; all others run and are compared. Nothing has to be declared: which cell
 needs which is read from their code (``tools/chapter.py``).
 """

@@ -127,7 +127,7 @@ def network(folder, X, y, X_test, y_test):
     from torch.nn.functional import cross_entropy
 
     import minfluence as mi
-    from minfluence.torch_objective import TorchObjective
+    from minfluence.objectives.torch import TorchObjective
 
     sys.path.insert(0, str(PEERS))
     from common import DAMPING, L2_CNN
@@ -277,7 +277,7 @@ def draw(runs):
     import matplotlib.pyplot as plt
     from matplotlib.ticker import NullFormatter
 
-    from minfluence import plots
+    from minfluence.book import plots
 
     plots.style()
     good = {key: found for key, found in runs.items() if "failed" not in found[0]}

@@ -3,7 +3,7 @@
     python benchmarks/foundation.py [--repeats 3]
 
 Every measurement runs in a process of its own, package and floor in turn, and the table in
-``benchmarks/results/foundation.md`` is written anew. Needs MNIST (see ``minfluence.data``).
+``benchmarks/results/foundation.md`` is written anew. Needs MNIST (see ``minfluence.book.data``).
 
 The *floor* of a task is the matrix products that the task cannot do without, with the same number
 of floating-point operations, on arrays of the same shapes in plain NumPy, and nothing else.
@@ -58,9 +58,9 @@ def refits_500():
 
 
 def refits_generic():
-    """500 refits of 1 versus 7 with the generic Objective (autograd)."""
+    """500 refits of 1 versus 7 with the generic AutogradObjective (autograd)."""
     X, y, X_test, y_test = mi.data.mnist(classes=(1, 7))
-    objective = mi.Objective(mi.models.logistic, X, y, l2=0.01)
+    objective = mi.AutogradObjective(mi.models.logistic, X, y, l2=0.01)
     theta_hat = mi.fit(objective).theta
     t = np.flatnonzero((X_test @ theta_hat) * y_test < 0)[:1]
     predicted = mi.Influence(objective, theta_hat).predicted_change(X_test[t], y_test[t])[0]
@@ -129,7 +129,7 @@ def pairs_floor():
 
 TASKS = {
     "500 refits, 10 classes, n = 55,000": (refits_500, None),
-    "500 refits, 1 versus 7, generic Objective": (refits_generic, None),
+    "500 refits, 1 versus 7, generic AutogradObjective": (refits_generic, None),
     "55,000 scores, 1 test point, CG to 1e-6": (
         partial(scores_cg, 1),
         partial(scores_cg_floor, 1),

@@ -20,7 +20,7 @@ import numpy as np
 from foundation import processor
 
 import minfluence as mi
-from minfluence import plots
+from minfluence.book import plots
 
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "book" / "_static" / "cost_growth.png"

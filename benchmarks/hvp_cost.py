@@ -23,7 +23,7 @@ from foundation import processor
 from scipy.linalg import cho_factor
 
 import minfluence as mi
-from minfluence import plots
+from minfluence.book import plots
 
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "book" / "_static" / "hvp_cost.png"

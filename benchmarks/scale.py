@@ -29,7 +29,7 @@ import numpy as np
 from foundation import processor
 
 import minfluence as mi
-from minfluence.sharded import Chunks, Ranks, ShardedObjective
+from minfluence.objectives.sharded import Chunks, Ranks, ShardedObjective
 
 RESULTS = Path(__file__).parent / "results" / "scale.md"
 COPIES = 10

@@ -1,17 +1,19 @@
 """minfluence: influence functions, step by step.
 
-Trace a prediction back to its training data, after Koh & Liang (ICML 2017).
+Trace a prediction back to its training data, after Koh & Liang (ICML 2017).  The core is imported
+at once; everything around it, named in `_LATER`, when it is first asked for.
 """
 
-from minfluence import audit, checks, data, models
-from minfluence.attack import Attack, attack
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from minfluence import models
 from minfluence.fit import Fit, fit
-from minfluence.from_sklearn import from_sklearn
 from minfluence.hessian import Hessian, SuggestedDamping, dense, spectrum, suggest_damping
-from minfluence.influence import FarFromMinimum, Influence
-from minfluence.linear import LinearObjective
-from minfluence.objective import Objective
-from minfluence.retrain import (
+from minfluence.influence import FarFromMinimum, Influence, Report
+from minfluence.objectives.autograd import AutogradObjective
+from minfluence.objectives.linear import LinearObjective
+from minfluence.refits import (
     Agreement,
     Refits,
     actual_change,
@@ -33,9 +35,41 @@ from minfluence.solvers import (
     safe_scale,
 )
 
+if TYPE_CHECKING:
+    from minfluence import attacks, attribution, audit, book, checks, lds
+    from minfluence.attacks import Attack, attack
+    from minfluence.book import data
+    from minfluence.estimators import Translation, from_sklearn
+    from minfluence.objectives.sharded import Chunks, RankLost, Ranks, ShardedObjective
+    from minfluence.objectives.torch import TorchObjective
+    from minfluence.saved_scores import SavedScores, save_up_loss
+
+_LATER = {  # name -> the module that has it; a module has itself
+    "Attack": "attacks",
+    "Chunks": "objectives.sharded",
+    "RankLost": "objectives.sharded",
+    "Ranks": "objectives.sharded",
+    "SavedScores": "saved_scores",
+    "ShardedObjective": "objectives.sharded",
+    "TorchObjective": "objectives.torch",
+    "Translation": "estimators",
+    "attack": "attacks",
+    "attacks": "attacks",
+    "attribution": "attribution",
+    "audit": "audit",
+    "book": "book",
+    "checks": "checks",
+    "data": "book.data",
+    "from_sklearn": "estimators",
+    "lds": "lds",
+    "save_up_loss": "saved_scores",
+}
+
 __all__ = [
     "Agreement",
     "Attack",
+    "AutogradObjective",
+    "Chunks",
     "Diverged",
     "FarFromMinimum",
     "Fit",
@@ -44,15 +78,24 @@ __all__ = [
     "LinearObjective",
     "NotConverged",
     "NotPositiveDefinite",
-    "Objective",
+    "RankLost",
+    "Ranks",
     "Refits",
+    "Report",
+    "SavedScores",
+    "ShardedObjective",
     "Solution",
     "SuggestedDamping",
+    "TorchObjective",
+    "Translation",
     "actual_change",
     "actual_perturbed_change",
     "agreement",
     "attack",
+    "attacks",
+    "attribution",
     "audit",
+    "book",
     "cg",
     "checks",
     "data",
@@ -61,13 +104,26 @@ __all__ = [
     "factorize",
     "fit",
     "from_sklearn",
+    "lds",
     "lissa",
     "models",
     "refit_perturbed",
     "refit_weighted",
     "refit_without",
     "safe_scale",
+    "save_up_loss",
     "spectrum",
     "suggest_damping",
 ]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'minfluence' has no attribute {name!r}")
+    module = importlib.import_module(f"minfluence.{_LATER[name]}")
+    return module if _LATER[name].endswith(name) else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

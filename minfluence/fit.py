@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from minfluence.hessian import Hessian
+from minfluence.objectives.base import check_theta
 from minfluence.solvers import NotConverged, NotPositiveDefinite, cg
-from minfluence.training_set import check_theta
 
 
 @dataclass(frozen=True)

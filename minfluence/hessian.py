@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
-from minfluence.training_set import check_strength
+from minfluence.objectives.base import check_strength
 
 
 class Hessian:

@@ -12,8 +12,8 @@ from functools import partial
 import numpy as np
 
 from minfluence.hessian import Hessian
+from minfluence.objectives.base import check_replacements, check_theta
 from minfluence.solvers import Solution, cg, direct, factorize, lissa
-from minfluence.training_set import check_replacements, check_theta
 
 SMALL = 2_000  # parameters up to which a factorisation is cheap, and exact, for any objective
 FACTOR_LIMIT = 10_000  # parameters up to which the Hessian may be written out: 0.8 GB

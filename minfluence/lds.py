@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
-from minfluence.retrain import refit_weighted
+from minfluence.refits import refit_weighted
 
 
 def random_halves(n, k, rng):

@@ -19,4 +19,4 @@ def logistic():
 @pytest.fixture
 def network():
     """A model that is not linear."""
-    return make_problem("Objective-network")
+    return make_problem("AutogradObjective-network")

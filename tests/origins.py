@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, Thread
 
 import pytest
 
-from minfluence.files import DataUnavailable
+from minfluence.book.files import DataUnavailable
 
 
 def loaded(load, *arguments):

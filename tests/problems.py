@@ -8,7 +8,7 @@ import autograd.numpy as anp
 import numpy as np
 import pytest
 
-from minfluence import LinearObjective, Objective, fit, lissa, models
+from minfluence import AutogradObjective, LinearObjective, fit, lissa, models
 
 LOSSES = {
     "squared": models.squared,
@@ -20,7 +20,7 @@ LOSSES = {
     "squared_hinge": models.squared_hinge,
     "centered_softmax": models.centered_softmax(3),
 }
-CLASSES = {"Objective": Objective, "LinearObjective": LinearObjective}
+CLASSES = {"AutogradObjective": AutogradObjective, "LinearObjective": LinearObjective}
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 
@@ -92,7 +92,7 @@ def make_torch_objective(name, X, y, **options):
     import torch
     from torch.nn import functional as F
 
-    from minfluence.torch_objective import TorchObjective
+    from minfluence.objectives.torch import TorchObjective
 
     def margin(S, y):
         return y * S[:, 0]
@@ -129,7 +129,7 @@ def make_torch_objective(name, X, y, **options):
 
 CONVEX = [f"{kind}-{name}" for kind in CLASSES for name in LOSSES]
 TORCH = [f"TorchObjective-{name}" for name in (*LOSSES, "network")] if HAS_TORCH else []
-PROBLEMS = [*CONVEX, "Objective-network", *TORCH]
+PROBLEMS = [*CONVEX, "AutogradObjective-network", *TORCH]
 
 
 @cache  # objectives are never changed, so the tests may share them
@@ -137,7 +137,7 @@ def make_problem(key):
     """Fit one of `PROBLEMS`, and set test points beside it."""
     kind, name = key.split("-")
     if name == "network":
-        make = make_torch_objective if kind == "TorchObjective" else Objective
+        make = make_torch_objective if kind == "TorchObjective" else AutogradObjective
         model = "network" if kind == "TorchObjective" else network_losses
         objective = make(model, *network_examples(), l2=0.01)
         start = np.random.default_rng(0).standard_normal(17)

@@ -8,8 +8,8 @@ import numpy as np
 from problems import SOLVERS, make_examples
 
 import minfluence as mi
-from minfluence.checkpoint import save_up_loss
-from minfluence.sharded import Ranks, ShardedObjective
+from minfluence.objectives.sharded import Ranks, ShardedObjective
+from minfluence.saved_scores import save_up_loss
 
 folder, task = Path(sys.argv[1]), sys.argv[2]
 ranks = Ranks(timeout=20)

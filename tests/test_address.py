@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def copy_of_the_sources(folder):
     for path in [*address.pages(), ROOT / "_config.yml"]:
         target = folder / path.relative_to(ROOT)
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
     return folder
 

@@ -84,7 +84,7 @@ def imports(tree):
 def test_every_way_to_import_is_seen():
     code = (
         "import minfluence\nimport minfluence.fit as f\nfrom minfluence import models, data\n"
-        "from minfluence.linear import X\nfrom . import plots\nfrom .checks import c\n"
+        "from minfluence.objectives.linear import X\nfrom . import plots\nfrom .checks import c\n"
         "import numpy\nfrom scipy import stats"
     )
     seen = {"the whole package", "fit", "models", "data", "linear", "plots", "checks"}

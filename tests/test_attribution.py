@@ -31,7 +31,7 @@ L2, DAMPING = 0.02, 0.1
 def make(widths, n=30, seed=0):
     """A small network at its minimum, and three test points.  -> objective, theta, X, y."""
     X, y = make_examples("softmax", n=n, seed=seed)
-    objective = mi.Objective(MLP(widths), X, y, L2)
+    objective = mi.AutogradObjective(MLP(widths), X, y, L2)
     theta = mi.fit(objective, MLP(widths).start(np.random.default_rng(seed)), gtol=1e-12).theta
     return objective, theta, *make_examples("softmax", 3, seed=1)
 
@@ -110,7 +110,7 @@ def test_training_comes_close_to_a_minimum(convex):
 
 def test_inputs_of_another_width_are_refused():
     with pytest.raises(ValueError, match="Expected inputs of width 3, got 4"):
-        mi.Objective(MLP((3, 2)), *make_examples("softmax"))
+        mi.AutogradObjective(MLP((3, 2)), *make_examples("softmax"))
 
 
 # Arnoldi ----------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ def test_a_rank_beyond_the_steps_is_refused():
 @pytest.mark.parametrize("solver", [kfac, ekfac])
 def test_for_one_example_and_one_layer_the_product_is_exact(solver):
     X, y = make_examples("softmax")
-    o = mi.Objective(MLP((4, 3)), X[:1], y[:1], L2)
+    o = mi.AutogradObjective(MLP((4, 3)), X[:1], y[:1], L2)
     theta = np.random.default_rng(0).standard_normal(o.p)
     G = mi.Hessian(o, theta, DAMPING, "gauss-newton")
     B = np.random.default_rng(1).standard_normal((o.p, 2))
@@ -209,9 +209,9 @@ def test_ekfac_has_the_true_curvature_along_each_of_its_directions(small):
 @pytest.mark.parametrize("fold_l2", [True, False])
 def test_an_example_of_weight_zero_is_not_there(solver, fold_l2, small):
     o, theta, *_ = small
-    o = mi.Objective(o.losses, o.X, o.y, L2, fold_l2=fold_l2)
+    o = mi.AutogradObjective(o.losses, o.X, o.y, L2, fold_l2=fold_l2)
     share = 1 - 2 / o.n  # of the weight that is left; a penalty on its own keeps its own
-    alone = mi.Objective(o.losses, o.X[2:], o.y[2:], L2 if fold_l2 else L2 / share)
+    alone = mi.AutogradObjective(o.losses, o.X[2:], o.y[2:], L2 if fold_l2 else L2 / share)
     b = np.random.default_rng(0).standard_normal(o.p)
     x = solver(mi.Hessian(o.without([0, 1]), theta, DAMPING, "gauss-newton"), b).x
     expected = solver(mi.Hessian(alone, theta, DAMPING / share, "gauss-newton"), b).x
@@ -257,7 +257,7 @@ def test_kfac_and_ekfac_agree_with_curvlinops(solver, name, small):
 
 @pytest.mark.parametrize("solver", [kfac, ekfac])
 def test_what_does_not_show_its_layers_is_refused(solver):
-    p, linear = make_problem("Objective-network"), make_problem("LinearObjective-logistic")
+    p, linear = make_problem("AutogradObjective-network"), make_problem("LinearObjective-logistic")
     for A in (
         mi.Hessian(p.objective, p.theta),
         mi.Hessian(linear.objective, linear.theta),
@@ -316,7 +316,7 @@ class Identity:
 
 
 def test_trak_without_projection_is_influence_but_for_the_weights_it_leaves_out():
-    logistic = make_problem("Objective-logistic")
+    logistic = make_problem("AutogradObjective-logistic")
     o, theta, X, y = logistic.objective, logistic.theta_hat, logistic.X_test, logistic.y_test
     scores = trak(o, [theta], X, y, width=o.p, damping=0.3, rng=Identity)
     H = o.X.T @ o.X / o.n + 0.3 * np.eye(o.p)  # influence has weights q (1 - q) here
@@ -360,7 +360,9 @@ def test_representer_points_are_the_gradient_dot_of_the_last_layer_over_l2(small
 
 @pytest.mark.parametrize("fold_l2", [True, False])
 def test_representer_values_know_the_weights(fold_l2):
-    o = mi.Objective(MLP((4, 3)), *make_examples("softmax"), L2, fold_l2=fold_l2).without([0, 5])
+    o = mi.AutogradObjective(MLP((4, 3)), *make_examples("softmax"), L2, fold_l2=fold_l2).without(
+        [0, 5]
+    )
     theta = mi.fit(o, gtol=1e-12).theta
     values = representer_values(o, theta, o.X[:3])
     assert_allclose(values.sum(axis=1), o.losses.scores(theta, o.X[:3]), atol=1e-8)
@@ -370,7 +372,7 @@ def test_representer_values_know_the_weights(fold_l2):
 def test_representer_points_need_a_penalty(small):
     o, theta, X, _ = small
     linear = make_problem("LinearObjective-softmax").objective
-    for objective in (mi.Objective(o.losses, o.X, o.y, 0.0), linear):
+    for objective in (mi.AutogradObjective(o.losses, o.X, o.y, 0.0), linear):
         with pytest.raises(ValueError, match="one l2 > 0"):
             representer_values(objective, theta, X)
 

@@ -15,10 +15,10 @@ from problems import (
 )
 
 from minfluence import (
+    AutogradObjective,
     Hessian,
     Influence,
     LinearObjective,
-    Objective,
     actual_change,
     agreement,
     cg,
@@ -30,7 +30,7 @@ from minfluence import (
 )
 
 each = pytest.mark.parametrize("make_objective", OBJECTIVES)
-both = pytest.mark.parametrize("kind", [Objective, LinearObjective])
+both = pytest.mark.parametrize("kind", [AutogradObjective, LinearObjective])
 X, y = make_examples("logistic")
 
 
@@ -113,7 +113,7 @@ def test_one_class_is_refused():
 
 
 def test_a_linear_objective_refuses_a_loss_without_derivatives():
-    with refused("use Objective for a loss of your own"):
+    with refused("use AutogradObjective for a loss of your own"):
         LinearObjective(network_losses, X, y)
 
 
@@ -137,7 +137,7 @@ def test_a_linear_objective_refuses_other_precisions(dtype):
     ],
 )
 def test_losses_of_the_wrong_shape_are_refused(losses, came):
-    o = Objective(losses, X, y, p=4)
+    o = AutogradObjective(losses, X, y, p=4)
     for verb in (o.risk, o.grad, o.hessian, partial(fit, o), partial(Influence, o)):
         with refused(rf"one loss per example, shape \(40,\), got {came}"):
             verb(np.ones(4))
@@ -164,7 +164,7 @@ def test_test_labels_outside_the_set_are_refused(logistic):
     for ask in (influence.up_loss, influence.predicted_change, influence.s_test, influence.top):
         with refused(r"labels -1 and \+1, got 0"):
             ask(logistic.X_test[0], 0)
-    softmax = make_problem("Objective-softmax")
+    softmax = make_problem("AutogradObjective-softmax")
     with refused("labels 0 .. 2, got 3"):
         softmax.objective.test_losses(softmax.theta, softmax.X_test[:1], [3])
 
@@ -330,7 +330,7 @@ def test_a_gradient_of_the_wrong_shape_is_refused(logistic):
 
 
 def test_a_model_that_does_not_tell_its_size_needs_a_start():
-    o = Objective(network_losses, *network_examples())
+    o = AutogradObjective(network_losses, *network_examples())
     with refused(r"needs a starting point for this model: fit\(objective, theta\)"):
         fit(o)
     with refused(r"one flat vector of shape \(p,\)"):

@@ -56,7 +56,7 @@ def test_a_cell_that_asks_for_missing_data_is_blocked_with_what_depends_on_it():
 
 
 @pytest.mark.parametrize(
-    "cell", ["from minfluence.data import mnist", "mi.data.mnist((1, 7))", "f(data.mnist)"]
+    "cell", ["from minfluence.book.data import mnist", "mi.data.mnist((1, 7))", "f(data.mnist)"]
 )
 def test_every_way_to_ask_is_seen(cell):
     assert blocked(cell) == [0]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from autograd.extend import defvjp, primitive
 
-from minfluence import Objective, checks, fit
+from minfluence import AutogradObjective, checks, fit
 
 
 def test_every_model_passes(problem):
@@ -32,7 +32,7 @@ defvjp(square, lambda ans, t: lambda g: g * 3.0 * t)  # wrong: 2 t
 
 def objective_of(losses):
     X, y = np.random.default_rng(0).standard_normal((20, 3)), np.ones(20)
-    return Objective(losses, X, y, p=3)
+    return AutogradObjective(losses, X, y, p=3)
 
 
 def test_a_wrong_gradient_is_found():
@@ -51,7 +51,9 @@ def test_a_wrong_hessian_is_found():
 
 
 def test_a_kink_is_found():
-    o = Objective(lambda t, X, y: anp.maximum(0.0, 1 - y * (X @ t)), np.eye(3), np.ones(3), p=3)
+    o = AutogradObjective(
+        lambda t, X, y: anp.maximum(0.0, 1 - y * (X @ t)), np.eye(3), np.ones(3), p=3
+    )
     with pytest.raises(AssertionError, match="is the loss smooth"):
         checks.check_gradient(o, np.full(3, 1 - 1e-6))  # the hinge, a hair from its kink at 1
 

@@ -16,7 +16,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from origins import dead_end, loaded, serving
 
-from minfluence import data, download, files
+from minfluence.book import data, download, files
 
 IMAGES, LABELS = "mnist/train-images-idx3-ubyte.gz", "mnist/train-labels-idx1-ubyte.gz"
 TEST_IMAGES, TEST_LABELS = "mnist/t10k-images-idx3-ubyte.gz", "mnist/t10k-labels-idx1-ubyte.gz"
@@ -365,7 +365,7 @@ def test_a_damaged_file_in_the_cache_is_named_and_replaced_on_request(origin, fo
     with pytest.raises(data.DataUnavailable, match="is damaged") as caught:
         data.read(LABELS)
     assert str(path) in one_sentence(caught)
-    assert f'minfluence.data.find("{LABELS}", refetch=True)' in str(caught.value)
+    assert f'minfluence.book.data.find("{LABELS}", refetch=True)' in str(caught.value)
     assert data.find(LABELS, refetch=True) == path
     assert data.read(LABELS) == content
 
@@ -484,7 +484,7 @@ def test_an_image_without_its_label_is_refused(small, folders, monkeypatch):
 
 def test_importing_the_data_loads_nothing_that_is_needed_later():
     late = ["sklearn", "matplotlib", "requests", "platformdirs"]
-    code = f"import sys, minfluence.data; print([m for m in {late} if m in sys.modules])"
+    code = f"import sys, minfluence.book.data; print([m for m in {late} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
 

@@ -13,7 +13,7 @@ import weights
 from numpy.testing import assert_array_equal
 from origins import loaded, serving
 
-from minfluence import data, files
+from minfluence.book import data, files
 
 
 def made_up():
@@ -250,7 +250,7 @@ def last_blocks(width=2):
 
 def test_the_last_blocks_end_in_kernels_side_by_side():
     torch = pytest.importorskip("torch", reason="torch is not installed")
-    from minfluence import networks
+    from minfluence.book import networks
 
     network = networks.InceptionV3(last_blocks())
     x = torch.rand(1, 12, 4, 4)
@@ -268,7 +268,7 @@ def test_the_last_blocks_end_in_kernels_side_by_side():
 
 def test_without_all_weights_the_network_ends_earlier():
     torch = pytest.importorskip("torch", reason="torch is not installed")
-    from minfluence import networks
+    from minfluence.book import networks
 
     arrays = last_blocks()
     x = torch.rand(1, 3, 107, 107) * 2 - 1

@@ -15,7 +15,7 @@ import pytest
 import requests  # noqa: F401 - so that no test measures the memory of its import
 from origins import answering, send
 
-from minfluence import download, files
+from minfluence.book import download, files
 
 CONTENT = np.random.default_rng(0).bytes(4000)
 

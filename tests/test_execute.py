@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SLOWLY = "import time; print('one', flush=True); time.sleep(0.3); print('two')"
 WIDGET = """\
 import matplotlib.pyplot as plt
-from minfluence.widgets import frames
+from minfluence.book.widgets import frames
 
 def draw(k):
     figure, ax = plt.subplots(figsize=(1, 1))
@@ -157,9 +157,10 @@ def test_a_semicolon_hides_the_value_under_nbval_as_it_does_for_readers(chapters
 
 
 def test_cells_without_their_data_are_skipped_with_the_reason_and_the_others_run(chapters):
-    package = chapters / "minfluence"
-    package.mkdir()
+    package = chapters / "minfluence" / "book"
+    package.mkdir(parents=True)
     (package / "__init__.py").touch()
+    (package.parent / "__init__.py").touch()
     (package / "data.py").write_text(
         "class DataUnavailable(Exception): pass\n"
         "def here(): return 1\n"
@@ -168,7 +169,9 @@ def test_cells_without_their_data_are_skipped_with_the_reason_and_the_others_run
     data = "class data:\n    here = int"
     write(chapters / "a.ipynb", data, "x = data.gone()", "x + 1", "y = data.here()", "z = y + 1")
     nowhere = {"name": "no-such-kernel", "display_name": "would fail if it were started"}
-    write(chapters / "b.ipynb", "from minfluence.data import gone", "gone()", kernelspec=nowhere)
+    write(
+        chapters / "b.ipynb", "from minfluence.book.data import gone", "gone()", kernelspec=nowhere
+    )
 
     command = ["-m", "pytest", "--nbval", "-rs", "-v", "-p", "no:cacheprovider", chapters]
     result = run(*command, cwd=chapters)

@@ -15,7 +15,7 @@ import minfluence as mi
 
 pytest.importorskip("anywidget", reason="anywidget is not installed")
 
-from minfluence.explorables import Bowl, Explore, Hinge, Recursion  # noqa: E402
+from minfluence.book.explorables import Bowl, Explore, Hinge, Recursion  # noqa: E402
 
 BOOK = Path(mi.__file__).parents[1] / "book"
 PAGES = {

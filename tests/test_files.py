@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from origins import loaded
 
-from minfluence import data, files
+from minfluence.book import data, files
 
 
 def make_tar(entries, mode="w:gz"):
@@ -197,7 +197,7 @@ def test_stored_features_are_split_as_the_images_are(put):
 
 def test_a_small_network_is_run_as_its_file_says_and_differentiated(put):
     torch = pytest.importorskip("torch")
-    from minfluence import pretrained
+    from minfluence.book import pretrained
 
     rng = np.random.default_rng(0)
     operations = [
@@ -291,7 +291,7 @@ def test_an_unknown_network_is_refused():
 
 def test_our_mobilenet_computes_the_stored_features():
     pytest.importorskip("torch")
-    from minfluence import pretrained
+    from minfluence.book import pretrained
 
     images, *_ = loaded(data.dogfish, 96)
     feature_map = loaded(pretrained.mobilenet_v2)

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 from problems import CLASSES, OBJECTIVES, make_objective
 
-from minfluence import NotConverged, Objective, checks, fit
+from minfluence import AutogradObjective, NotConverged, checks, fit
 
 both_objectives = pytest.mark.parametrize("kind", CLASSES)
 
@@ -89,7 +89,7 @@ def double_well(theta, X, y):
 
 @pytest.mark.parametrize("start", [0.1, -0.3, 3.0])
 def test_negative_curvature_on_the_way_is_left_behind(start):
-    o = Objective(double_well, np.zeros((3, 1)), np.zeros(3), p=1)
+    o = AutogradObjective(double_well, np.zeros((3, 1)), np.zeros(3), p=1)
     found = fit(o, np.array([start]))
     assert found.converged
     assert_allclose(found.theta, np.sign(start), atol=1e-10)
@@ -114,7 +114,9 @@ def test_a_fit_stopped_early_says_so_once(logistic):
 
 
 def test_a_risk_without_a_minimum_is_not_called_converged():
-    o = Objective(lambda theta, X, y: X @ theta, np.ones((3, 1)), np.zeros(3), p=1)  # a slope
+    o = AutogradObjective(
+        lambda theta, X, y: X @ theta, np.ones((3, 1)), np.zeros(3), p=1
+    )  # a slope
     with pytest.warns(NotConverged, match="raise l2"):
         assert not fit(o, np.zeros(1), max_steps=20).converged
 
@@ -122,7 +124,9 @@ def test_a_risk_without_a_minimum_is_not_called_converged():
 def test_a_gradient_of_nan_is_not_called_converged():
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        o = Objective(lambda theta, X, y: anp.sqrt(X @ theta), np.ones((3, 1)), np.zeros(3), p=1)
+        o = AutogradObjective(
+            lambda theta, X, y: anp.sqrt(X @ theta), np.ones((3, 1)), np.zeros(3), p=1
+        )
         assert not fit(o, np.array([-1.0])).converged
 
 

@@ -66,7 +66,7 @@ def test_up_loss_is_the_derivative_of_the_test_loss_of_a_refit(problem, influenc
 
 
 def test_up_is_the_derivative_of_a_logit_of_a_refit():
-    for key in ("LinearObjective-softmax", "Objective-softmax"):
+    for key in ("LinearObjective-softmax", "AutogradObjective-softmax"):
         problem = make_problem(key)
         x = problem.X_test[0]
 

@@ -1,4 +1,4 @@
-"""LinearObjective against Objective, verb by verb; precision; memory."""
+"""LinearObjective against AutogradObjective, verb by verb; precision; memory."""
 
 import tracemalloc
 
@@ -8,16 +8,16 @@ from numpy.testing import assert_allclose
 from problems import CLASSES, LINEAR, LOSSES, make_examples, make_objective
 
 from minfluence import (
+    AutogradObjective,
     Hessian,
     Influence,
     LinearObjective,
-    Objective,
     cg,
     fit,
-    linear,
     models,
     refit_without,
 )
+from minfluence.objectives import linear
 
 SOME = np.array([5, 0, 17])
 VERBS = {
@@ -38,7 +38,7 @@ VERBS = {
 
 def both(name, change=lambda o: o):
     """Make the same problem in both objectives, with arguments for the verbs."""
-    pair = [change(make_objective(kind, name)) for kind in ("LinearObjective", "Objective")]
+    pair = [change(make_objective(kind, name)) for kind in ("LinearObjective", "AutogradObjective")]
     theta = np.random.default_rng(3).standard_normal(pair[0].p)
     V = np.random.default_rng(4).standard_normal((pair[0].p, 3))
     return pair, (theta, V, *make_examples(name, 5, seed=1))
@@ -186,8 +186,8 @@ def test_rows_in_batches_need_less_memory_than_all_at_once():
 
 
 def test_the_closed_forms_also_serve_as_an_autograd_model():
-    o = make_objective("Objective", "softmax")
-    assert isinstance(o, Objective) and o.losses is LOSSES["softmax"]
+    o = make_objective("AutogradObjective", "softmax")
+    assert isinstance(o, AutogradObjective) and o.losses is LOSSES["softmax"]
 
 
 # A penalty that leaves some parameters free, or stays when examples go ---------------------------

@@ -11,7 +11,7 @@ from scipy.special import gammaln, log_softmax
 from sklearn.linear_model import HuberRegressor
 from sklearn.svm import SVC
 
-from minfluence import LinearObjective, Objective, checks, fit, models
+from minfluence import AutogradObjective, LinearObjective, checks, fit, models
 
 
 def scores(name, k=None):
@@ -323,7 +323,7 @@ def test_the_network_agrees_with_torch():
 def test_every_derivative_of_the_network_agrees_with_finite_differences():
     X, y = small_images()
     net = models.conv_net(side=21, filters=2, n_classes=3)
-    o = Objective(net, X, y, l2=0.01)
+    o = AutogradObjective(net, X, y, l2=0.01)
     theta = net.start(np.random.default_rng(1))
     assert checks.check_gradient(o, theta) < 1e-7
     assert checks.check_hvp(o, theta) < 1e-6
@@ -337,6 +337,6 @@ def test_every_derivative_of_the_network_agrees_with_finite_differences():
 def test_images_of_another_size_are_refused():
     X, y = small_images()
     with pytest.raises(ValueError, match="expects images of 28 x 28 = 784 pixels, got 441"):
-        Objective(models.conv_net(n_classes=3), X, y)
+        AutogradObjective(models.conv_net(n_classes=3), X, y)
     with pytest.raises(ValueError, match="side must be at least 21"):
         models.conv_net(side=8)

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from torch.nn import functional as F  # noqa: E402
 
-from minfluence import data, networks, pretrained  # noqa: E402
+from minfluence.book import data, networks, pretrained  # noqa: E402
 
 
 def scaled(images):
@@ -204,8 +204,8 @@ def test_without_torchvision_the_trunk_is_offered(monkeypatch):
 
 
 def test_without_torch_the_remedy_is_named(monkeypatch):
-    monkeypatch.delitem(sys.modules, "minfluence.networks", raising=False)
-    monkeypatch.delattr("minfluence.networks", raising=False)
+    monkeypatch.delitem(sys.modules, "minfluence.book.networks", raising=False)
+    monkeypatch.delattr("minfluence.book.networks", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ImportError, match="need torch, which is missing: pip install"):
         pretrained.network("mobilenet_v2")

@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import OBJECTIVES, TORCH, central_difference, make_problem
 
-from minfluence import Objective
+from minfluence import AutogradObjective
 
 # Central differences with h = 1e-5 err by h² f'''/6 + 1e-16/h, both about 1e-10.
 close = {"rtol": 1e-6, "atol": 1e-8}
@@ -135,7 +135,7 @@ def test_examples_may_have_any_shape():
         return 0.5 * (anp.einsum("nab,ab->n", X, theta.reshape(3, 2)) - y) ** 2
 
     theta, v = rng.standard_normal((2, 6))
-    images, rows = Objective(losses, X, y, l2=0.1, p=6), make_squared(X.reshape(6, 6), y)
+    images, rows = AutogradObjective(losses, X, y, l2=0.1, p=6), make_squared(X.reshape(6, 6), y)
     assert_allclose(images.hvp(theta, v), rows.hvp(theta, v), rtol=1e-10)
     assert images.input_grads(theta, v, [4, 1]).shape == (2, 3, 2)
     assert_allclose(
@@ -146,7 +146,7 @@ def test_examples_may_have_any_shape():
 
 
 def make_squared(X, y):
-    return Objective(lambda theta, X, y: 0.5 * (X @ theta - y) ** 2, X, y, l2=0.1)
+    return AutogradObjective(lambda theta, X, y: 0.5 * (X @ theta - y) ** 2, X, y, l2=0.1)
 
 
 def test_whole_number_parameters_will_do(problem):
@@ -157,7 +157,12 @@ def test_whole_number_parameters_will_do(problem):
 
 
 def test_no_verb_changes_the_objective_or_its_arguments():
-    for key in ("Objective-softmax", "LinearObjective-softmax", "Objective-network", *TORCH):
+    for key in (
+        "AutogradObjective-softmax",
+        "LinearObjective-softmax",
+        "AutogradObjective-network",
+        *TORCH,
+    ):
         p = make_problem(key)
         o, theta, V = p.objective, p.theta.copy(), np.ones((p.theta.size, 2))
         before = [np.array(a) for a in (o.X, o.y, o.weights)]

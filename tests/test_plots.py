@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from minfluence import plots
+from minfluence.book import plots
 
 X = np.array([[0.0, 1.0, 1.0], [2.0, 3.0, 1.0], [4.0, 5.0, 1.0]])
 y = np.array([-1.0, 1.0, 1.0])

@@ -12,8 +12,8 @@ from numpy.testing import assert_allclose
 from problems import HAS_TORCH, SOLVERS, make_examples, make_problem
 
 import minfluence as mi
-from minfluence.checkpoint import save_up_loss
-from minfluence.sharded import Alone, Chunks, Ranks, ShardedObjective
+from minfluence.objectives.sharded import Alone, Chunks, Ranks, ShardedObjective
+from minfluence.saved_scores import save_up_loss
 
 close = {"rtol": 1e-10, "atol": 1e-12}
 needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed")
@@ -38,7 +38,9 @@ def in_memory(folder, o):
 
 
 both_ways = pytest.mark.parametrize("make", [on_disk, in_memory])
-WHOLES = ["LinearObjective-softmax", "Objective-logistic"] + ["TorchObjective-network"] * HAS_TORCH
+WHOLES = ["LinearObjective-softmax", "AutogradObjective-logistic"] + [
+    "TorchObjective-network"
+] * HAS_TORCH
 
 
 @both_ways
@@ -56,7 +58,7 @@ def test_every_verb_is_that_of_the_whole(make, key, tmp_path):
         one = getattr(o, f)(theta, V[:, 0])
         assert_allclose(one, getattr(whole, f)(theta, V[:, 0]), **close)
     assert_allclose(o.hessian(theta), whole.hessian(theta), **close)
-    if not key.startswith("Objective"):
+    if not key.startswith("AutogradObjective"):
         assert_allclose(o.gnvp(theta, V), whole.gnvp(theta, V), **close)
         assert_allclose(o.gauss_newton(theta), whole.gauss_newton(theta), **close)
     chosen = [39, 0, 20]
@@ -101,7 +103,7 @@ def test_the_preconditioner_is_that_of_the_whole(make, softmax, tmp_path):
     V = np.random.default_rng(0).standard_normal((12, 2))
     M, expected = (x.preconditioner(softmax.theta, 0.3) for x in (o, whole))
     assert_allclose(M @ V, expected @ V, rtol=1e-9)
-    other = make(tmp_path, make_problem("Objective-logistic").objective)
+    other = make(tmp_path, make_problem("AutogradObjective-logistic").objective)
     assert other.preconditioner(np.zeros(4)) is None
 
 
@@ -136,7 +138,7 @@ def test_bad_rows_of_a_file_are_found_at_once(softmax, tmp_path):
 def test_memory_stays_bounded_for_a_file_of_any_size(tmp_path):
     code = f"""
 import numpy as np, resource, minfluence as mi
-from minfluence.sharded import Chunks, ShardedObjective
+from minfluence.objectives.sharded import Chunks, ShardedObjective
 rng = np.random.default_rng(0)
 X = np.lib.format.open_memmap({str(tmp_path / "X.npy")!r}, "w+", np.float32, (1_000_000, 100))
 for start in range(0, len(X), 50_000):

@@ -14,7 +14,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 import minfluence as mi  # noqa: E402
-from minfluence.torch_objective import TorchObjective  # noqa: E402
+from minfluence.objectives.torch import TorchObjective  # noqa: E402
 
 per_example = partial(F.cross_entropy, reduction="none")
 NAMES = [*LOSSES, "network"]
@@ -22,7 +22,10 @@ NAMES = [*LOSSES, "network"]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_verb_agrees_with_autograd(name):
-    ours, reference = make_problem(f"TorchObjective-{name}"), make_problem(f"Objective-{name}")
+    ours, reference = (
+        make_problem(f"TorchObjective-{name}"),
+        make_problem(f"AutogradObjective-{name}"),
+    )
     o, r, theta = ours.objective, reference.objective, reference.theta
     V = np.random.default_rng(3).standard_normal((o.p, 4))
     tests = reference.X_test, reference.y_test
@@ -41,7 +44,10 @@ def test_every_verb_agrees_with_autograd(name):
 
 
 def test_scores_agree_with_autograd_from_the_fit_to_the_end():
-    ours, reference = make_problem("TorchObjective-softmax"), make_problem("Objective-softmax")
+    ours, reference = (
+        make_problem("TorchObjective-softmax"),
+        make_problem("AutogradObjective-softmax"),
+    )
     scores = [
         mi.Influence(p.objective, p.theta_hat).up_loss(p.X_test, p.y_test)
         for p in (ours, reference)
@@ -65,7 +71,7 @@ def test_the_batch_size_changes_nothing(batch_size):
 
 def test_gauss_newton_is_the_hessian_of_a_model_linear_in_theta():
     for name in LOSSES:
-        for kind in ("Objective", "LinearObjective", "TorchObjective"):
+        for kind in ("AutogradObjective", "LinearObjective", "TorchObjective"):
             p = make_problem(f"{kind}-{name}")
             V = np.random.default_rng(0).standard_normal((p.theta.size, 2))
             gnvp, hvp = p.objective.gnvp(p.theta, V), p.objective.hvp(p.theta, V)
@@ -320,7 +326,10 @@ def test_a_negative_curvature_is_reported_from_tensors_too():
 
 
 def test_refits_of_a_network_agree_with_autograd():
-    ours, reference = make_problem("TorchObjective-network"), make_problem("Objective-network")
+    ours, reference = (
+        make_problem("TorchObjective-network"),
+        make_problem("AutogradObjective-network"),
+    )
     theta = reference.theta_hat
     changes = [
         mi.actual_change(p.objective, theta, [0, 5], p.X_test, p.y_test, gtol=1e-9, progress=False)
@@ -330,7 +339,7 @@ def test_refits_of_a_network_agree_with_autograd():
 
 
 def test_the_gauss_newton_matrix_is_what_its_products_say():
-    for key in ("TorchObjective-network", "TorchObjective-softmax", "Objective-softmax"):
+    for key in ("TorchObjective-network", "TorchObjective-softmax", "AutogradObjective-softmax"):
         p = make_problem(key)
         G = p.objective.gauss_newton(p.theta)
         assert_allclose(G, p.objective.gnvp(p.theta, np.eye(p.theta.size)), rtol=1e-9, atol=1e-12)

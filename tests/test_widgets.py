@@ -13,7 +13,7 @@ import pytest
 import traitlets
 from PIL import Image
 
-from minfluence.widgets import frames
+from minfluence.book.widgets import frames
 
 
 @pytest.fixture(params=["browser", "colab"])
@@ -186,6 +186,7 @@ def test_a_page_that_grows_too_heavy_is_reported():
 
 
 def test_importing_the_module_loads_neither_matplotlib_nor_ipywidgets():
-    code = "import sys, minfluence.widgets; print({'matplotlib', 'ipywidgets'} & set(sys.modules))"
+    heavy = {"matplotlib", "ipywidgets"}
+    code = f"import sys, minfluence.book.widgets; print({heavy} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "set()\n"

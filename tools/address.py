@@ -40,7 +40,7 @@ def pages(root=ROOT):
         *sorted(book.glob("*.md")),
         *sorted(root.glob("*.md")),
         root / "CITATION.cff",
-        root / "minfluence" / "files.py",
+        root / "minfluence" / "book" / "files.py",
     ]
 
 

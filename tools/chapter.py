@@ -87,7 +87,7 @@ def generators(node):
 
 
 def loaders(node):
-    """``data.mnist`` of ``mi.data.mnist`` and of ``from minfluence.data import mnist``."""
+    """``data.mnist`` of ``mi.data.mnist`` and of ``from minfluence.book.data import mnist``."""
     if isinstance(node, ast.Attribute):
         dotted = [ast.unparse(node)]
     elif isinstance(node, ast.ImportFrom):
@@ -173,7 +173,7 @@ def reached(names, later):
 @functools.cache
 def why_missing(loader):
     """Why ``data.mnist``, say, cannot deliver, or None if it can or is no loader."""
-    from minfluence import data
+    from minfluence.book import data
 
     name = loader.split(".")[-1]
     files = {"mobilenet_v2": "mobilenet_v2_imagenet.npz", "inception_v3": "inception_v3_trunk.npz"}

@@ -8,12 +8,8 @@
 
 Weights must be equal to the listed file in every bit, features up to their rounding to float16.
 FOLDER is what a release of the repository hands out: it gets only files with the checksum listed
-in ``minfluence/files.py``. A rebuilt file with another one goes to FOLDER-rebuilt. Exits with 1 if
-anything is off. Needs what `make test` installs.
-
-Apple's sample code carries the parameters of Inception v3, some in files too large for the copies
-that the listed files were made from. With a clone of it, the 2,048 features of the last layer are
-made as well: --binaries CLONE/MetalImageRecognition/network_params/batch_normalized_binaries.
+in ``minfluence/book/files.py``. A rebuilt file with another one goes to FOLDER-rebuilt. Exits with
+1 if anything is off. Needs what `make test` installs.
 """
 
 import argparse
@@ -30,7 +26,7 @@ import numpy as np
 from tqdm import tqdm
 from weights import inception_layers, inception_v3_trunk, mobilenet_v2
 
-from minfluence import data, files
+from minfluence.book import data, files
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCH = 32  # images at a time
@@ -74,7 +70,7 @@ def photographs():
 
 def mobilenet_features(names):
     """Features of photographs at two sizes, and the five likeliest classes."""
-    from minfluence.networks import MobileNetV2
+    from minfluence.book.networks import MobileNetV2
 
     network = MobileNetV2(mobilenet_v2())
     *_, classes = network.children()
@@ -108,7 +104,7 @@ def inception_pooled(names, binaries):
 @functools.cache
 def inception_means(names, binaries=None):
     """Mean over space of the last blocks, as far as there are weights."""
-    from minfluence.networks import InceptionV3
+    from minfluence.book.networks import InceptionV3
 
     network = InceptionV3(inception_layers(binaries))
     return through(lambda x: means_of(network.stages(x)), names, 299)

@@ -10,7 +10,7 @@ is fetched twice. Before a class without a good network, it is the one command t
 
 from weights import SOURCES
 
-from minfluence.files import FILES, DataUnavailable, find
+from minfluence.book.files import FILES, DataUnavailable, find
 
 
 def main():

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minfluence import files
+from minfluence.book import files
 
 TFLITE, LABELS = "tf2_mobilenet_v2_1.0_224_ptq.tflite", "imagenet_labels.txt"
 BINARIES = "inception_v3_binaries.zip"

@@ -24,7 +24,7 @@ def network(inputs):
     from torch.nn.functional import cross_entropy
     from torch_models import conv_net
 
-    from minfluence.torch_objective import TorchObjective
+    from minfluence.objectives.torch import TorchObjective
 
     module = conv_net().eval()
     module.load_state_dict(torch.load(inputs.folder / "cnn.pt"))

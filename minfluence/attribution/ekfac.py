@@ -57,7 +57,7 @@ def _solve(A, B, eigenvalues):
     o = getattr(A, "objective", None)
     if not hasattr(getattr(o, "losses", None), "by_label") or np.ndim(o.l2):
         raise ValueError(
-            "K-FAC needs a Hessian of an Objective whose losses are a minfluence.attribution.MLP, "
+            "K-FAC needs a Hessian of an objective whose losses are a minfluence.attribution.MLP, "
             "with one l2 for all parameters."
         )
     w = o.weights[:, None] / o.weights.sum()

@@ -1,6 +1,6 @@
 """Figure 5 of the paper: how many predictions turn when 1, 2 or 10 training images change a little.
 
-    python benchmarks/fig5.py    # half an hour or more on one core; needs torch and the images
+    python book/long/fig5.py    # half an hour or more on one core; needs torch and the images
 
 A vulnerability analysis: who trains on images of others should know what they can do. Dogs and fish
 at 96 x 96 pixels, logistic regression on the features of a frozen MobileNetV2, l2 = 0.001. For each
@@ -21,16 +21,15 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from pathlib import Path
 
+import minfluence as mi
 import numpy as np
 import torch
+from minfluence.attacks import project
+from minfluence.book.pretrained import mobilenet_v2
+from minfluence.influence import pert_loss
 from scipy.linalg import cho_factor, cho_solve
 
-import minfluence as mi
-from minfluence.attack import project
-from minfluence.influence import pert_loss
-from minfluence.pretrained import mobilenet_v2
-
-RESULT = Path(__file__).parent.parent / "book" / "results" / "fig5.csv"
+RESULT = Path(__file__).parent.parent / "results" / "fig5.csv"
 L2, TEST_IMAGES, CANDIDATES = 0.001, 100, 20
 RUNS = ((0.499, 1, 20), (0.499, 2, 20), (0.499, 10, 40), (4.0, 1, 20))  # budget, images, steps
 COLUMNS = ("test", "label", "budget", "count", "margin", "margin_after", "steps", "changed")

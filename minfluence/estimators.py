@@ -20,7 +20,7 @@ import numpy as np
 
 from minfluence import models
 from minfluence.fit import fit
-from minfluence.linear import LinearObjective
+from minfluence.objectives.linear import LinearObjective
 
 SUPPORTED = ("LogisticRegression", "Ridge", "LinearSVC", "SVC", "PoissonRegressor")
 TEMPERATURE = 0.03  # of the smooth hinge, in units of the margin
@@ -166,7 +166,7 @@ def _check_supported(estimator):
             "pass its last step, and transform X with the others: "
             "from_sklearn(pipe[-1], pipe[:-1].transform(X), y)"
             if name == "Pipeline"
-            else "write its loss as losses(theta, X, y) and use minfluence.Objective"
+            else "write its loss as losses(theta, X, y) and use minfluence.AutogradObjective"
         )
         raise ValueError(
             f"from_sklearn knows {', '.join(SUPPORTED[:-1])} and {SUPPORTED[-1]}, got {name}: "

@@ -1,6 +1,6 @@
 """Ten methods on one yardstick, for a network three times as large as that of chapter 18.
 
-    python benchmarks/lds.py    # about 5 minutes on one core
+    python book/long/lds.py    # about 5 minutes on one core
 
 All 1,297 training digits of 8 x 8 pixels, two hidden layers of 32 tanh units, 3,466 parameters.
 The truth: 100 random halves, each trained from 2 starts. The scores: of one trained model, and
@@ -19,9 +19,8 @@ import warnings
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 import minfluence as mi
+import numpy as np
 from minfluence.attribution import (
     MLP,
     arnoldi,
@@ -36,7 +35,7 @@ from minfluence.attribution import (
 )
 from minfluence.lds import lds, random_halves, retrain
 
-RESULTS = Path(__file__).parent.parent / "book" / "results"
+RESULTS = Path(__file__).parent.parent / "results"
 L2, DAMPING, STEPS, HALVES, REPEATS, MODELS, M = 1e-3, 1e-3, 300, 100, 2, 5, 50
 NETWORK = MLP((64, 32, 32, 10))
 COLUMNS = ("method", "models", "lds", "error", "cost")
@@ -113,7 +112,7 @@ def matrix(o, theta):
 def main():
     X, y, X_test, y_test = mi.data.digits()
     X_test, y_test = X_test[:M], y_test[:M]
-    o = mi.Objective(NETWORK, X, y, L2)
+    o = mi.AutogradObjective(NETWORK, X, y, L2)
     kept = random_halves(o.n, HALVES, np.random.default_rng(0))
     truth = retrain(o, kept, X_test, y_test, train=partial(train_halves, X, y), repeats=REPEATS)
     outcomes = truth.mean(axis=0)

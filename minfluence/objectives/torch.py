@@ -20,7 +20,7 @@ from torch.func import functional_call, grad, jacrev, jvp, vjp, vmap
 from torch.func import hessian as torch_hessian
 from torch.utils.flop_counter import FlopCounterMode
 
-from minfluence.training_set import TrainingSet, check_columns, check_examples, check_theta
+from minfluence.objectives.base import TrainingSet, check_columns, check_examples, check_theta
 
 COLUMNS = 32  # vectors that pass through a batch together
 REMEMBER = nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd

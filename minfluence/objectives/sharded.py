@@ -12,8 +12,8 @@ from functools import cached_property
 import numpy as np
 from tqdm.auto import tqdm
 
-from minfluence.linear import KroneckerInverse
-from minfluence.training_set import TrainingSet
+from minfluence.objectives.base import TrainingSet
+from minfluence.objectives.linear import KroneckerInverse
 
 CHUNK_BYTES = 2**23  # what is read from a file at a time: it stays in cache while it is worked on
 

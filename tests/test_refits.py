@@ -8,9 +8,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import CONVEX, OBJECTIVES, make_objective, make_problem
 
 from minfluence import (
+    AutogradObjective,
     Influence,
     NotConverged,
-    Objective,
     actual_change,
     actual_perturbed_change,
     agreement,
@@ -18,7 +18,7 @@ from minfluence import (
     refit_perturbed,
     refit_weighted,
     refit_without,
-    retrain,
+    refits,
 )
 
 GROUPS = [3, 17, [5], [0, 9], np.array([1, 2, 30, 31])]
@@ -65,21 +65,21 @@ def outlier_problem():
 
 def test_refits_too_slow_for_the_block_are_finished_alone(monkeypatch):
     o, theta_hat = outlier_problem()
-    alone, fit_ = [], retrain.fit
-    monkeypatch.setattr(retrain, "fit", lambda *a, **k: alone.append(a) or fit_(*a, **k))
+    alone, fit_ = [], refits.fit
+    monkeypatch.setattr(refits, "fit", lambda *a, **k: alone.append(a) or fit_(*a, **k))
     groups = [0, 3, [0, 5], 7]
-    refits = refit_without(o, theta_hat, groups, progress=False)
+    found = refit_without(o, theta_hat, groups, progress=False)
     assert 1 <= len(alone) < 4  # some, not all
-    assert refits.converged.all() and (refits.grad_norm <= 1e-10).all()
+    assert found.converged.all() and (found.grad_norm <= 1e-10).all()
     expected = one_by_one(o, theta_hat, groups)
-    assert_allclose(refits.thetas, expected, rtol=1e-5)  # 1e-10 over an eigenvalue of 1e-4
+    assert_allclose(found.thetas, expected, rtol=1e-5)  # 1e-10 over an eigenvalue of 1e-4
 
 
 def test_refits_without_a_minimum_are_flagged_and_told_once():
     def losses(theta, X, y):  # only example 1 has any curvature
         return X[:, 0] * theta[0] ** 2 + y * theta[0]
 
-    o = Objective(losses, np.array([[0.0], [1.0], [0.0]]), np.array([1.0, -2.0, 0.5]), p=1)
+    o = AutogradObjective(losses, np.array([[0.0], [1.0], [0.0]]), np.array([1.0, -2.0, 0.5]), p=1)
     theta_hat = fit(o, np.zeros(1)).theta
     with pytest.warns(NotConverged, match="1 of 2 refits stopped .*raise l2") as told:
         refits = refit_without(o, theta_hat, [0, 1], progress=False)
@@ -113,7 +113,7 @@ def test_any_other_weights_can_be_refitted(problem):
 def test_refits_that_do_not_fit_in_memory_together_go_in_parts(logistic, monkeypatch):
     o, theta_hat = logistic.objective, logistic.theta_hat
     whole = refit_without(o, theta_hat, GROUPS, progress=False)
-    monkeypatch.setattr(retrain, "SCRATCH_BYTES", 2 * 8 * (o.n + o.p))  # two at a time
+    monkeypatch.setattr(refits, "SCRATCH_BYTES", 2 * 8 * (o.n + o.p))  # two at a time
     parts = refit_without(o, theta_hat, GROUPS, progress=False)
     assert_allclose(parts.thetas, whole.thetas, rtol=1e-9)
     assert len(parts.grad_norm) == len(parts.steps) == len(parts.converged) == 5
@@ -122,7 +122,7 @@ def test_refits_that_do_not_fit_in_memory_together_go_in_parts(logistic, monkeyp
 def test_with_too_many_parameters_to_factorise_cg_solves(logistic, monkeypatch):
     o, theta_hat = logistic.objective, logistic.theta_hat
     whole = refit_without(o, theta_hat, GROUPS, progress=False)
-    monkeypatch.setattr(retrain, "FACTOR_LIMIT", 3)
+    monkeypatch.setattr(refits, "FACTOR_LIMIT", 3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         by_cg = refit_without(o, theta_hat, GROUPS, progress=False)

@@ -1,6 +1,6 @@
 """Refit the 500 leave-one-out models of KL, Fig. 2 (left and middle), and save the changes.
 
-    python benchmarks/fig2_middle.py    # about two minutes on two cores; needs MNIST
+    python book/long/fig2_middle.py    # about two minutes on two cores; needs MNIST
 
 Writes ``book/results/fig2_refits.csv``: the 500 training images of largest predicted change for the
 first misclassified test image, and the actual change in its loss when each is left out. Chapter 7
@@ -10,11 +10,10 @@ reads the file, and computes some of its rows again to check it.
 from functools import partial
 from pathlib import Path
 
+import minfluence as mi
 import numpy as np
 
-import minfluence as mi
-
-RESULTS = Path(__file__).parent.parent / "book" / "results" / "fig2_refits.csv"
+RESULTS = Path(__file__).parent.parent / "results" / "fig2_refits.csv"
 HEADER = "left_out,actual_change"
 GTOL = 1e-8  # of each refit's own gradient: leaves errors of about 1e-8 in the changes
 

@@ -5,7 +5,7 @@ They need torch (``pip install "minfluence[torch]"``), which is imported when a 
 
 import numpy as np
 
-from minfluence.data import read_arrays
+from minfluence.book.data import read_arrays
 
 
 def network(name):
@@ -43,7 +43,7 @@ def network(name):
 
 
 def mobilenet_v2():
-    """Make MobileNetV2 up to its last features, from the weights of `minfluence.data`.
+    """Make MobileNetV2 up to its last features, from the weights of `minfluence.book.data`.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def _feature_map(module):
 def _networks():
     """The file of networks, which needs torch."""
     try:
-        from minfluence import networks
+        from minfluence.book import networks
     except ImportError:
         raise ImportError(
             'Pretrained networks need torch, which is missing: pip install "minfluence[torch]".'

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from minfluence import LinearObjective, attack, fit, models
-from minfluence.attack import pixels, project
+from minfluence.attacks import pixels, project
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Influence through a pretrained network: its top layer, its last block, or all its parameters.
 
-    python benchmarks/inception_scale.py           # about twenty minutes on two cores; needs torch
-    python benchmarks/inception_scale.py --exact   # a minute: only the second table
+    python book/long/inception_scale.py           # about twenty minutes on two cores; needs torch
+    python book/long/inception_scale.py --exact   # a minute: only the second table
 
 Dog or fish, with a new top layer on a network trained on ImageNet. For three test images close to
 the boundary, every training image gets a score
@@ -25,7 +25,7 @@ J Jᵀ: the top layer more damped and nothing deeper; deeper at the same damping
 top layer left at its own penalty.
 
 Writes ``book/results/mobilenet_scores.csv``, ``book/results/inception_scores.csv`` (scores only),
-``book/results/inception_scale.csv`` (correlations) and ``benchmarks/results/inception_scale.md``.
+``book/results/inception_scale.csv`` (correlations) and ``book/results/inception_scale.md``.
 """
 
 import argparse
@@ -36,21 +36,20 @@ import warnings
 from functools import partial
 from pathlib import Path
 
+import minfluence as mi
 import numpy as np
 import torch
 from foundation import processor
+from minfluence.book import pretrained
+from minfluence.objectives.torch import TorchObjective
 from PIL import Image
 from torch import nn
 from torch.nn.functional import softplus
 from tqdm import tqdm
 
-import minfluence as mi
-from minfluence import pretrained
-from minfluence.torch_objective import TorchObjective
-
-ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks" / "results" / "inception_scale.md"
-SCALE = ROOT / "book" / "results" / "inception_scale.csv"
+RESULTS = Path(__file__).parent.parent / "results"
+TABLES = RESULTS / "inception_scale.md"
+SCALE = RESULTS / "inception_scale.csv"
 COLUMNS = ("damping of the top layer", "damping below", "damping of the top layer alone")
 L2 = 0.001
 SHARES = (0.01, 0.1)  # damping, in units of the largest eigenvalue
@@ -331,7 +330,7 @@ def exact():
     return (
         "Exact scores by J Jᵀ, no CG; correlations are means over the test images, of the scores "
         "at these dampings with those of the top layer alone at the damping in the fifth column. "
-        "Written by `python benchmarks/inception_scale.py --exact`.\n\n"
+        "Written by `python book/long/inception_scale.py --exact`.\n\n"
         f"| network | parameters | {' | '.join(COLUMNS)} | Pearson | Spearman |\n"
         "|---|---|---|---|---|---|---|\n" + "\n".join(lines) + "\n\n"
         f"Top layer of Inception v3 on all 1,800 images, predictions and refits: {truth}.\n"
@@ -339,8 +338,8 @@ def exact():
 
 
 def save(name, chosen, tests, columns):
-    """One row for each test and training image, positions in `minfluence.data.dogfish`."""
-    path = ROOT / "book" / "results" / name
+    """One row for each test and training image, positions in `minfluence.book.data.dogfish`."""
+    path = RESULTS / name
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["test image", "training image", *(f"up_loss, {c}" for c in columns)])
@@ -375,7 +374,7 @@ def by_cg():
         f"Dog or fish, {TESTS} test images close to the boundary; Gauss-Newton, CG to a relative "
         "residual of 1e-3, all test images together. Correlations: scores of all training images "
         "with those of the top layer, mean over the test images. "
-        "Written by `python benchmarks/inception_scale.py`.\n\n"
+        "Written by `python book/long/inception_scale.py`.\n\n"
         "| network | parameters | p | n | damping | steps | seconds | Pearson | Spearman | |\n"
         "|---|---|---|---|---|---|---|---|---|---|\n" + "\n".join(lines) + "\n"
     )
@@ -385,8 +384,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--exact", action="store_true", help="only the second table")
     only_exact = parser.parse_args().exact
-    first = RESULTS.read_text(encoding="utf-8").partition(HEADING)[0] if only_exact else by_cg()
-    RESULTS.write_text(first + HEADING + exact(), encoding="utf-8")
+    first = TABLES.read_text(encoding="utf-8").partition(HEADING)[0] if only_exact else by_cg()
+    TABLES.write_text(first + HEADING + exact(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Refit the network of KL, Fig. 2 (right), without each of 100 images, and save the changes.
 
-    python benchmarks/fig2_right.py    # about a quarter of an hour on two idle cores; needs MNIST
+    python book/long/fig2_right.py    # about a quarter of an hour on two idle cores; needs MNIST
 
 The network and the penalty are the paper's; the images are the first 550 (1 % of MNIST, the paper
 took 10 %), and the optimiser is gradient descent with momentum on all of them, so that chance
@@ -21,13 +21,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one process per core inste
 from functools import partial
 from pathlib import Path
 
+import minfluence as mi
 import numpy as np
+from minfluence.models import CONVOLUTIONS, _patches, _unpatched
 from scipy.optimize import minimize
 
-import minfluence as mi
-from minfluence.models import CONVOLUTIONS, _patches, _unpatched
-
-RESULTS = Path(__file__).parent.parent / "book" / "results"
+RESULTS = Path(__file__).parent.parent / "results"
 N, L2, DAMPING, POINTS = 550, 0.001, 0.01, 100
 STEP, MOMENTUM = 0.1, 0.9
 STEPS = 400  # until training is stopped
@@ -37,11 +36,11 @@ SMALL_GTOL = 1e-7  # of its gradient, and of the gradient of every refit
 
 
 class FastGradient:
-    """The gradient of `minfluence.Objective` for this network, by hand: half the time of autograd.
+    """The gradient of `AutogradObjective` for this network, by hand: half the time of autograd.
 
     Parameters
     ----------
-    objective : Objective
+    objective : AutogradObjective
         Of a `minfluence.models.ConvNet`.
     chunk : int
         Images at a time: as many as fit in the processor's cache.
@@ -130,7 +129,7 @@ def at_minimum():
     """A smaller network that went on to a minimum, where nothing needs damping."""
     X, y, X_test, y_test = (a[:SMALL_N] for a in small_images())
     net = mi.models.conv_net(side=22, filters=2, n_classes=3)
-    objective = mi.Objective(net, X, y, SMALL_L2)
+    objective = mi.AutogradObjective(net, X, y, SMALL_L2)
     *_, theta = train(risk_and_grad(objective), net.start(np.random.default_rng(0)), 200)
     theta = mi.fit(objective, minimise(objective, theta, None), gtol=SMALL_GTOL).theta
     t = np.flatnonzero(net.scores(theta, X_test).argmax(axis=1) != y_test)[:1]
@@ -183,7 +182,7 @@ def stopped_early(jobs):
     """The network of the paper, before it converged: the analogue of the figure."""
     X, y, X_test, y_test = mi.data.mnist()
     net = mi.models.conv_net()
-    objective = mi.Objective(net, X[:N], y[:N], L2)
+    objective = mi.AutogradObjective(net, X[:N], y[:N], L2)
     gradient = FastGradient(objective)
 
     # Stopped early. The rounded parameters, as saved, are the model from here on.

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from minfluence.download import ALLOWANCE, download
+from minfluence.book.download import ALLOWANCE, download
 
 
 class DataUnavailable(RuntimeError):
@@ -256,7 +256,7 @@ def find(name, *, refetch=False):
     Parameters
     ----------
     name : str
-        A key of ``minfluence.files.FILES``, such as ``"mnist/t10k-labels-idx1-ubyte.gz"``.
+        A key of ``minfluence.book.files.FILES``, such as ``"mnist/t10k-labels-idx1-ubyte.gz"``.
     refetch : bool
         Replace the file in the cache by a new download. A file in the folder ``MINFLUENCE_DATA``
         is yours: it is used if it is there and is never written to.
@@ -367,7 +367,7 @@ def _locate(name, refetch=False):
         return own / name, _check(own / name, name, remedy)
     cached = _cache() / name
     if cached.is_file() and not refetch:
-        remedy = f'fetch it anew with minfluence.data.find("{name}", refetch=True)'
+        remedy = f'fetch it anew with minfluence.book.data.find("{name}", refetch=True)'
         return cached, _check(cached, name, remedy)
     return _fetch(name, cached)
 

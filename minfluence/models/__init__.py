@@ -558,7 +558,7 @@ def conv_net(side=28, filters=8, n_classes=10):
     Returns
     -------
     ConvNet
-        Use it as the loss of an `Objective`; `ConvNet.start` gives a theta to fit from.
+        Use it as the loss of an `AutogradObjective`; `ConvNet.start` gives a theta to fit from.
 
     References
     ----------

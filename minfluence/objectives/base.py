@@ -1,7 +1,7 @@
 """The training examples and the weight of each: what every objective has in common.
 
 Everything that the paper does to a training set (give an example more weight, leave it out,
-change it) is here, once; `Objective` and `LinearObjective` add the derivatives.
+change it) is here, once; `AutogradObjective` and `LinearObjective` add the derivatives.
 """
 
 import copy

@@ -12,7 +12,7 @@ stay in the processor's cache, so memory does not grow with n.
 import numpy as np
 from scipy.linalg import get_blas_funcs
 
-from minfluence.training_set import (
+from minfluence.objectives.base import (
     TrainingSet,
     check_columns,
     check_examples,
@@ -50,7 +50,7 @@ class LinearObjective(TrainingSet):
         if not hasattr(loss, "curvature"):
             raise ValueError(
                 "LinearObjective expects one of the losses of minfluence.models, which know "
-                f"their derivatives, got {loss!r}: use Objective for a loss of your own."
+                f"their derivatives, got {loss!r}: use AutogradObjective for a loss of your own."
             )
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype must be float64 or float32, got {dtype!r}.")

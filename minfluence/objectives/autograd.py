@@ -9,7 +9,7 @@ import numpy as np
 from autograd import grad
 from autograd.core import make_vjp
 
-from minfluence.training_set import (
+from minfluence.objectives.base import (
     TrainingSet,
     check_columns,
     check_examples,
@@ -18,7 +18,7 @@ from minfluence.training_set import (
 )
 
 
-class Objective(TrainingSet):
+class AutogradObjective(TrainingSet):
     """Penalised, weighted mean loss of a model, with its derivatives by autograd.
 
     Parameters

@@ -1,6 +1,6 @@
 """Pictures that compute while you touch them, in Jupyter and in the built page alike.
 
-The JavaScript in ``minfluence/js`` does the arithmetic, so no kernel is needed; where there is one,
+The JavaScript in ``minfluence/book/js`` does the arithmetic, so no kernel is needed; where one is,
 Python sees what the reader did. Needs anywidget (``pip install "minfluence[plots]"``).
 """
 

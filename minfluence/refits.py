@@ -20,8 +20,8 @@ from tqdm.auto import tqdm
 
 from minfluence.fit import default_gtol, fit
 from minfluence.hessian import Hessian
+from minfluence.objectives.base import check_replacements, check_theta
 from minfluence.solvers import NotConverged, cg, factorize
-from minfluence.training_set import check_replacements, check_theta
 
 FACTOR_LIMIT = 10_000  # parameters up to which the Hessian is factorised: 0.8 GB
 SCRATCH_BYTES = 2**28  # working memory for the refits that advance together

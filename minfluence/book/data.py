@@ -1,4 +1,4 @@
-"""Data sets as arrays: made here, bundled, or read from the files of `minfluence.files`."""
+"""Data sets as arrays: made here, bundled, or read from the files of `minfluence.book.files`."""
 
 import csv
 import io
@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 
-from minfluence.files import FILES, DataUnavailable, find, read, read_members
+from minfluence.book.files import FILES, DataUnavailable, find, read, read_members
 
 __all__ = [
     "FILES",

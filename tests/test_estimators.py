@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 from minfluence import Influence, actual_change, agreement, models
-from minfluence.from_sklearn import from_sklearn
+from minfluence.estimators import from_sklearn
 
 RNG = np.random.default_rng(0)
 N = 60
@@ -168,7 +168,7 @@ def test_a_low_temperature_is_scikit_learns_machine(name):
 
 
 def test_coefficients_of_the_kernel_machine_give_its_decision_function():
-    from minfluence.from_sklearn import _coding, _coefficients
+    from minfluence.estimators import _coding, _coefficients
 
     machine = SVC(C=1.0).fit(X, LABELS["two"][0])
     code = _coding(machine, X)
