@@ -11,6 +11,7 @@ from minfluence import models
 from minfluence.fit import Fit, fit
 from minfluence.hessian import Hessian, SuggestedDamping, dense, spectrum, suggest_damping
 from minfluence.influence import FarFromMinimum, Influence, Report
+from minfluence.inverse import Inverse
 from minfluence.objectives.autograd import AutogradObjective
 from minfluence.objectives.linear import LinearObjective
 from minfluence.refits import (
@@ -23,11 +24,11 @@ from minfluence.refits import (
     refit_weighted,
     refit_without,
 )
+from minfluence.seam import Solution
 from minfluence.solvers import (
     Diverged,
     NotConverged,
     NotPositiveDefinite,
-    Solution,
     cg,
     direct,
     factorize,
@@ -75,6 +76,7 @@ __all__ = [
     "Fit",
     "Hessian",
     "Influence",
+    "Inverse",
     "LinearObjective",
     "NotConverged",
     "NotPositiveDefinite",

@@ -8,11 +8,14 @@ I_pert,loss, KL (5), so an attack climbs it: a step along the sign of the deriva
 the box of allowed changes, fit again.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
 
+from minfluence import seam, validate
 from minfluence.fit import fit
 from minfluence.influence import Influence, pert_loss
 
@@ -34,12 +37,12 @@ class Attack:
     """
 
     images: np.ndarray
-    objective: object
+    objective: seam.Objective
     theta: np.ndarray
     losses: np.ndarray
 
 
-def pixels(images):
+def pixels(images: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
     """Flatten images: the feature map of a model that sees them as they are.
 
     (k, ...) -> features (k, d), and the map from (k, d) back to gradients like the images.
@@ -48,20 +51,19 @@ def pixels(images):
 
 
 def attack(
-    objective,
-    theta_hat,
-    indices,
-    images,
-    X_test,
-    y_test,
+    objective: Any,
+    theta_hat: np.ndarray,
+    indices: Sequence[int],
+    images: np.ndarray,
+    X_test: np.ndarray,
+    y_test: np.ndarray,
     *,
-    feature_map=pixels,
-    budget=0.499,
-    step_size=0.02,
-    steps=100,
-    solver="auto",
-    progress=True,
-):
+    feature_map: Callable = pixels,
+    budget: float = 0.499,
+    step_size: float = 0.02,
+    steps: int = 100,
+    progress: bool = True,
+) -> Attack:
     """Raise the mean loss of test points by small changes of some training images.
 
     Each step goes `step_size` along the sign of the derivative of the test loss in every pixel,
@@ -87,8 +89,6 @@ def attack(
     step_size : float
         In grey levels.
     steps : int
-    solver : str or callable
-        As in `Influence`.
     progress : bool
         Show a tqdm bar.
 
@@ -101,15 +101,14 @@ def attack(
     Koh & Liang (2017), section 5.2.
     """
     originals = np.asarray(images, dtype=float)
-    indices = objective._indices(indices)
+    validate.changeable(objective)
+    indices = validate.indices(indices, objective.n)
     if len(originals) != len(indices):
         raise ValueError(
             f"Expected one image for each of {len(indices)} indices, got {len(originals)} images."
         )
-    if not (budget > 0 and step_size > 0):
-        raise ValueError(
-            f"budget and step_size must be greater than 0, got {budget!r} and {step_size!r}."
-        )
+    budget = validate.positive("budget", budget)
+    step_size = validate.positive("step_size", step_size)
     features, vjp = feature_map(originals)
     if features.shape != objective.X[indices].shape:
         raise ValueError(
@@ -118,27 +117,18 @@ def attack(
         )
     x, theta = originals, theta_hat
     losses = [objective.test_losses(theta, X_test, y_test)]
-    for _ in tqdm(range(steps), desc="attack", disable=not progress):
-        influence = Influence(objective, theta, solver=solver)
-        s_test = influence.s_test(X_test, y_test).mean(axis=0)
+    for _ in tqdm(range(validate.count("steps", steps)), desc="attack", disable=not progress):
+        s_test = Influence(objective, theta).s_test(X_test, y_test).mean(axis=0)
         up = vjp(pert_loss(objective, theta, s_test, indices))  # KL (5), through the features
         x = project(x + step_size * np.sign(up), originals, budget)
         features, vjp = feature_map(x)
-        objective = replaced(objective, indices, features)
+        objective = objective.replaced(indices, features, objective.y[indices])
         theta = fit(objective, theta).theta
         losses.append(objective.test_losses(theta, X_test, y_test))
     return Attack(x, objective, theta, np.array(losses))
 
 
-def project(x, originals, budget):
+def project(x: np.ndarray, originals: np.ndarray, budget: float) -> np.ndarray:
     """Π: the nearest images within `budget` of the originals, and within 0 .. 255."""
     nearest = np.clip(x, originals - budget, originals + budget)
     return np.clip(nearest, 0.0, 255.0)
-
-
-def replaced(objective, indices, features):
-    """The objective with the features of several examples replaced; their labels stay."""
-    features, _ = objective.check_test(features, objective.y[indices])
-    X = objective.X.copy()
-    X[indices] = features
-    return objective._changed(X=X)

@@ -1,11 +1,15 @@
 """Audit a training set: labels to check first, and groups of examples that pull together."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from minfluence import validate
+from minfluence.influence import Influence
 
-def rank_suspicious_labels(influence):
+
+def rank_suspicious_labels(influence: Influence) -> np.ndarray:
     """Order the training examples by how much each one holds up its own prediction.
 
     A wrong label contradicts its neighbours, so the model fits it only because it is there: its
@@ -27,7 +31,7 @@ def rank_suspicious_labels(influence):
     return np.argsort(influence.self_influence(), kind="stable")  # never positive
 
 
-def found(order, planted):
+def found(order: np.ndarray, planted: np.ndarray) -> np.ndarray:
     """Share of the planted examples among the first 1, 2, ... of an order, its *recall*.
 
     Parameters
@@ -65,11 +69,11 @@ class Group:
     total: float
     mean: float
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.name}: n = {self.n:,}, total {self.total:+.4f}, mean {self.mean:+.2e}"
 
 
-def by_group(scores, values, name=""):
+def by_group(scores: np.ndarray, values: np.ndarray, name: str = "") -> list[Group]:
     """Add up the scores of the examples that share a value.
 
     Parameters
@@ -104,7 +108,9 @@ def by_group(scores, values, name=""):
     return sorted(groups, key=lambda group: -abs(group.total))
 
 
-def top_groups(scores, X, names, k=10, *, by="total"):
+def top_groups(
+    scores: np.ndarray, X: np.ndarray, names: Sequence[str], k: int = 10, *, by: str = "total"
+) -> list[Group]:
     """Rank every category of a table of zeros and ones by the scores of its members.
 
     Parameters
@@ -130,8 +136,7 @@ def top_groups(scores, X, names, k=10, *, by="total"):
             "Expected one score per row of X and one name per column, "
             f"got {scores.shape}, {X.shape} and {len(names)} names."
         )
-    if by not in ("total", "mean"):
-        raise ValueError(f'by must be "total" or "mean", got {by!r}.')
+    validate.one_of("by", by, ("total", "mean"))
     is_category = ((X == 0) | (X == 1)).all(axis=0) & X.any(axis=0)
     groups = []
     for j in np.flatnonzero(is_category):

@@ -1,9 +1,18 @@
 """Checks that you can run on your own model before you trust its influence scores."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
+from minfluence import seam, validate
 
-def check_gradient(objective, theta, *, rtol=1e-6, rng=None):
+Random = np.random.Generator | int | None
+
+
+def check_gradient(
+    objective: seam.Objective, theta: np.ndarray, *, rtol: float = 1e-6, rng: Random = None
+) -> float:
     """Compare the gradient of the risk with central differences along random directions.
 
     Parameters
@@ -12,7 +21,7 @@ def check_gradient(objective, theta, *, rtol=1e-6, rng=None):
     theta : array, shape (p,)
     rtol : float
         Largest relative error allowed.
-    rng : numpy.random.Generator, optional
+    rng : numpy.random.Generator or seed, optional
         Draws the directions; a fixed seed by default.
 
     Returns
@@ -29,7 +38,9 @@ def check_gradient(objective, theta, *, rtol=1e-6, rng=None):
     return _compare("gradient", objective.risk, lambda v: g @ v, theta, rtol, rng)
 
 
-def check_hvp(objective, theta, *, rtol=1e-6, rng=None):
+def check_hvp(
+    objective: seam.Objective, theta: np.ndarray, *, rtol: float = 1e-6, rng: Random = None
+) -> float:
     """Compare Hessian-vector products with central differences of the gradient.
 
     Of the objective's *own* gradient: run `check_gradient` first.
@@ -41,7 +52,7 @@ def check_hvp(objective, theta, *, rtol=1e-6, rng=None):
     )
 
 
-def check_at_minimum(objective, theta, *, gtol=1e-8):
+def check_at_minimum(objective: seam.Objective, theta: np.ndarray, *, gtol: float = 1e-8) -> float:
     """Check that theta is a minimum: the gradient vanishes and no direction curves down.
 
     Parameters
@@ -76,8 +87,10 @@ def check_at_minimum(objective, theta, *, gtol=1e-8):
     return grad_norm
 
 
-def _compare(what, f, derivative, theta, rtol, rng):
-    rng = np.random.default_rng(0) if rng is None else rng
+def _compare(
+    what: str, f: Callable, derivative: Callable, theta: Any, rtol: float, rng: Random
+) -> float:
+    rng, theta = validate.generator(rng), validate.theta(theta)
     h = np.finfo(float).eps ** (1 / 3) * max(1.0, np.abs(theta).max())  # balances both errors
     errors = []
     for _ in range(5):

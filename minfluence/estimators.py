@@ -14,11 +14,11 @@ is left out, in the last its share leaves with the example (``fold_l2``).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from minfluence import models
+from minfluence import models, validate
 from minfluence.fit import fit
 from minfluence.objectives.linear import LinearObjective
 
@@ -67,11 +67,11 @@ class Coding:
     classes: np.ndarray | None
     transform: Callable
 
-    def __call__(self, X, y):
+    def __call__(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and labels for the objective.  (m, n_features), (m,) -> (m, d), (m,)."""
         return self.inputs(X), self.labels(y)
 
-    def inputs(self, X):
+    def inputs(self, X: Any) -> np.ndarray:
         """(m, n_features) -> (m, d)."""
         X = np.asarray(_dense(X), dtype=float)
         if X.ndim != 2 or X.shape[1] != self.n_features:
@@ -82,7 +82,7 @@ class Coding:
         X = self.transform(X)
         return np.column_stack([X, np.full(len(X), self.intercept)]) if self.intercept else X
 
-    def labels(self, y):
+    def labels(self, y: Any) -> np.ndarray:
         """(m,) -> (m,), in the objective's own coding."""
         y = np.asarray(y)
         if self.classes is None:
@@ -96,7 +96,14 @@ class Coding:
         return 2 * codes - 1 if len(self.classes) == 2 else codes
 
 
-def from_sklearn(estimator, X, y, *, sample_weight=None, temperature=TEMPERATURE):
+def from_sklearn(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    sample_weight: Any = None,
+    temperature: float = TEMPERATURE,
+) -> Translation:
     """Translate a fitted scikit-learn estimator, so that its predictions can be traced.
 
     Supported are LogisticRegression (two classes or more, without L1 penalty), Ridge (one target),
@@ -158,7 +165,7 @@ def from_sklearn(estimator, X, y, *, sample_weight=None, temperature=TEMPERATURE
     return Translation(objective, theta, coding)
 
 
-def _check_supported(estimator):
+def _check_supported(estimator: Any) -> None:
     """Refuse, in one sentence, whatever would be translated wrongly."""
     name, module = type(estimator).__name__, type(estimator).__module__
     if name not in SUPPORTED or module.split(".")[0] != "sklearn":
@@ -179,7 +186,7 @@ def _check_supported(estimator):
         raise ValueError(f"from_sklearn expects a {name} with {reason}.")
 
 
-def _refusal(estimator, name):
+def _refusal(estimator: Any, name: str) -> str | None:
     """What is expected of the estimator's own settings, where they are not supported."""
     several = len(getattr(estimator, "classes_", ())) > 2
     penalty = getattr(estimator, "penalty", "l2")
@@ -200,9 +207,10 @@ def _refusal(estimator, name):
         return "one target, y of shape (n,), got several: fit one estimator for each"
     if name == "Ridge" and estimator.positive:
         return "positive=False, got a minimum under constraints"
+    return None
 
 
-def _coding(estimator, X):
+def _coding(estimator: Any, X: Any) -> Coding:
     """How the estimator's examples become those of the objective."""
     free = getattr(estimator, "fit_intercept", True)  # an SVC always has an intercept
     intercept = _intercept_scaling(estimator) if free else 0.0
@@ -214,28 +222,27 @@ def _coding(estimator, X):
     return Coding(estimator.n_features_in_, intercept, classes, np.asarray)
 
 
-def _intercept_scaling(estimator):
+def _intercept_scaling(estimator: Any) -> float:
     """Value of the intercept's column: 1, unless liblinear penalises the intercept."""
     return float(estimator.intercept_scaling) if _penalises_intercept(estimator) else 1.0
 
 
-def _penalises_intercept(estimator):
+def _penalises_intercept(estimator: Any) -> bool:
     """Whether the intercept is a coefficient like the others, as in LIBLINEAR."""
     liblinear = getattr(estimator, "solver", "") == "liblinear"
     return type(estimator).__name__ == "LinearSVC" or liblinear
 
 
-def _gamma(estimator, X):
+def _gamma(estimator: Any, X: np.ndarray) -> float:
     """Inverse squared width of the kernel, as `SVC` documents it."""
     by_name = {"scale": 1.0 / (X.shape[1] * X.var()), "auto": 1.0 / X.shape[1]}
     return by_name.get(estimator.gamma, estimator.gamma)
 
 
-def _weights(estimator, y, n, sample_weight):
+def _weights(estimator: Any, y: Any, n: int, sample_weight: Any) -> np.ndarray:
     """Weight of each example in the estimator's sum, 1 unless told otherwise.  -> (n,)."""
-    weights = np.ones(n) if sample_weight is None else np.asarray(sample_weight, dtype=float)
-    if weights.shape != (n,):
-        raise ValueError(f"Expected sample_weight of shape ({n},), got {weights.shape}.")
+    given = np.ones(n) if sample_weight is None else sample_weight
+    weights = validate.array("sample_weight", given, (n,), dtype=float)
     if getattr(estimator, "class_weight", None) is not None:
         from sklearn.utils.class_weight import compute_sample_weight
 
@@ -243,7 +250,7 @@ def _weights(estimator, y, n, sample_weight):
     return weights
 
 
-def _loss(estimator, coding, temperature):
+def _loss(estimator: Any, coding: Coding, temperature: float) -> models.LinearLoss:
     name = type(estimator).__name__
     if name == "LogisticRegression":
         k = len(coding.classes)
@@ -258,7 +265,7 @@ def _loss(estimator, coding, temperature):
     return by_name[name]
 
 
-def _penalty(estimator, coding, n, d):
+def _penalty(estimator: Any, coding: Coding, n: int, d: int) -> np.ndarray:
     """L2 strength of every parameter, 0 for a free intercept.  -> (p,)."""
     name = type(estimator).__name__
     if name == "PoissonRegressor":
@@ -275,11 +282,11 @@ def _penalty(estimator, coding, n, d):
     return np.repeat(l2, _n_outputs(coding))
 
 
-def _n_outputs(coding):
+def _n_outputs(coding: Coding) -> int:
     return 1 if coding.classes is None else len(coding.classes) - 1
 
 
-def _coefficients(estimator, coding, inputs):
+def _coefficients(estimator: Any, coding: Coding, inputs: np.ndarray) -> np.ndarray:
     """The estimator's own coefficients, laid out as the objective's theta.  -> (p,)."""
     if type(estimator).__name__ == "SVC":
         F, dual = inputs[estimator.support_, :-1], estimator.dual_coef_[0]
@@ -294,12 +301,14 @@ def _coefficients(estimator, coding, inputs):
     return Theta.ravel()
 
 
-def _check_near(estimator, objective, start, theta):
+def _check_near(
+    estimator: Any, objective: LinearObjective, start: np.ndarray, theta: np.ndarray
+) -> None:
     """Refuse an estimator that is not at the minimum of the objective made from it."""
-    theirs, ours = (objective.loss.scores(t, objective.X) for t in (start, theta))
+    theirs, ours = (objective.losses.scores(t, objective.X) for t in (start, theta))
     distance = np.linalg.norm(ours - theirs)
     if not distance <= NEAR * np.linalg.norm(ours):
-        rounded = objective.loss.name.startswith("smooth")
+        rounded = isinstance(objective.losses, models.SmoothHinge)
         raise ValueError(
             f"Expected a {type(estimator).__name__} at its minimum on these examples, got one "
             f"whose scores are {distance / np.linalg.norm(ours):.0%} away from it: pass the X, y "
@@ -308,7 +317,7 @@ def _check_near(estimator, objective, start, theta):
         )
 
 
-def _dense(X):
+def _dense(X: Any) -> Any:
     """Refuse sparse matrices, of which NumPy would make an array with one entry."""
     if hasattr(X, "toarray"):
         raise ValueError("from_sklearn expects dense X, got a sparse matrix: pass X.toarray().")

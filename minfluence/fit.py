@@ -2,11 +2,14 @@
 
 import warnings
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
+from minfluence import seam, validate
 from minfluence.hessian import Hessian
-from minfluence.objectives.base import check_theta
+from minfluence.inverse import Inverse
 from minfluence.solvers import NotConverged, NotPositiveDefinite, cg
 
 
@@ -31,7 +34,13 @@ class Fit:
     converged: bool
 
 
-def fit(objective, theta=None, *, gtol=None, max_steps=200):
+def fit(
+    objective: seam.Objective,
+    theta: Any = None,
+    *,
+    gtol: float | None = None,
+    max_steps: int = 200,
+) -> Fit:
     """Minimise the risk by damped Newton steps, each solved by conjugate gradients.
 
     A step that meets negative curvature, or does not go downhill, is tried again with more
@@ -61,7 +70,7 @@ def fit(objective, theta=None, *, gtol=None, max_steps=200):
         if objective.p is None:
             raise ValueError("fit needs a starting point for this model: fit(objective, theta).")
         theta = np.zeros(objective.p)
-    theta = np.array(check_theta(theta, objective.p), dtype=objective.dtype)  # a copy
+    theta = np.array(validate.theta(theta, objective.p), dtype=objective.dtype)  # a copy
     if gtol is None:
         gtol = default_gtol(objective)
 
@@ -91,17 +100,19 @@ def fit(objective, theta=None, *, gtol=None, max_steps=200):
     return Fit(theta, grad_norm, steps, grad_norm <= gtol)
 
 
-def default_gtol(objective):
+def default_gtol(objective: seam.Objective) -> float:
     """A gradient this short is zero for practical purposes, in the data's precision."""
     return 1e-10 if objective.dtype == np.float64 else 1e-5
 
 
-def _newton_step(objective, theta, g, damping):
+def _newton_step(
+    objective: seam.Objective, theta: np.ndarray, g: np.ndarray, damping: float
+) -> np.ndarray | None:
     """-(H + damping I)^-1 g, solved more exactly as g shrinks; None where H curves down."""
-    rtol = min(0.1, np.sqrt(np.linalg.norm(g)))
+    rough = partial(cg, rtol=min(0.1, np.sqrt(np.linalg.norm(g))), max_steps=200)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConverged)  # any descent direction will do
         try:
-            return cg(Hessian(objective, theta, damping), -g, rtol=rtol, max_steps=200).x
+            return -Inverse(Hessian(objective, theta, damping), rough)(g).x
         except NotPositiveDefinite:
             return None

@@ -1,11 +1,12 @@
 """The Hessian as something you multiply by."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
-from minfluence.objectives.base import check_strength
+from minfluence import seam, validate
 
 
 class Hessian:
@@ -28,49 +29,55 @@ class Hessian:
     (2002) for the Gauss-Newton product.
     """
 
-    def __init__(self, objective, theta, damping=0.0, curvature="hessian"):
+    def __init__(
+        self,
+        objective: seam.Objective,
+        theta: np.ndarray,
+        damping: float = 0.0,
+        curvature: str = "hessian",
+    ) -> None:
         self.objective, self.theta = objective, theta
-        self.damping, self.curvature = check_strength("damping", damping), curvature
+        self.damping = validate.number("damping", damping)
+        self.curvature = validate.one_of("curvature", curvature, ("hessian", "gauss-newton"))
         self.shape = (len(theta), len(theta))
-        if curvature == "hessian":
-            self._product, self._matrix = objective.hvp_at(theta), objective.hessian
-        elif curvature == "gauss-newton":
-            self._product, self._matrix = objective.gnvp_at(theta), objective.gauss_newton
-        else:
-            raise ValueError(f'curvature must be "hessian" or "gauss-newton", got {curvature!r}.')
+        whole, o = curvature == "hessian", objective
+        self._product = o.hvp_at(theta) if whole else o.gnvp_at(theta)
+        self._matrix = o.hessian if whole else o.gauss_newton
 
-    def __matmul__(self, V):
+    def __matmul__(self, V: Any) -> Any:
         """(H + damping * I) V, for one vector (p,) or a block of columns (p, k)."""
         return self._product(V) + self.damping * V
 
     @property
-    def flops(self):
-        """Operations of one product, and of the whole matrix: 0 and inf where nobody counts."""
+    def flops(self) -> tuple[float, float]:
+        """Operations of one product, and of the whole matrix: 0 and inf where none are counted."""
         o, whole = self.objective, self.curvature == "hessian"
         return o.hvp_flops, o.hessian_flops if whole else o.gauss_newton_flops
 
     @property
-    def n(self):
+    def n(self) -> int:
         """Number of training examples that `sample` chooses from."""
         return self.objective.n
 
-    def sample(self, indices):
+    def sample(self, indices: np.ndarray) -> "Hessian":
         """Unbiased estimate of this matrix from some examples.  (b,) -> Hessian."""
         return Hessian(self.objective.subset(indices), self.theta, self.damping, self.curvature)
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """The matrix itself, for ``np.asarray(H)``."""
         H = self._matrix(self.theta)
         H[np.diag_indices(len(H))] += self.damping
         return H if dtype is None else H.astype(dtype)
 
 
-def dense(A):
+def dense(A: Any) -> np.ndarray:
     """Write any operator out as a matrix.  Something with ``A @ V`` -> (p, p)."""
     return np.asarray(A) if hasattr(A, "__array__") else A @ np.eye(A.shape[0])
 
 
-def spectrum(A, k=1, *, rtol=1e-3, max_steps=300):
+def spectrum(
+    A: seam.Operator, k: int = 1, *, rtol: float = 1e-3, max_steps: int = 300
+) -> tuple[np.ndarray, np.ndarray]:
     """Find the k smallest and the k largest eigenvalues, touching `A` only through ``A @ v``.
 
     A negative eigenvalue says that theta is no minimum; damping must exceed its size before the
@@ -102,14 +109,17 @@ def spectrum(A, k=1, *, rtol=1e-3, max_steps=300):
     Lanczos (1950), as in ARPACK through `scipy.sparse.linalg.eigsh`.
     """
     p = A.shape[0]
-    if not 1 <= k <= p:
-        raise ValueError(f"k must lie in 1 .. {p}, got {k}.")
+    k = validate.count("k", k, most=p)
     if p <= max(64, 4 * k):  # too small to iterate
         values = np.linalg.eigvalsh(dense(A))
         return values[:k], values[-k:]
     operator = LinearOperator(A.shape, matvec=lambda v: A @ v.ravel(), dtype=float)
-    options = {"return_eigenvectors": False, "maxiter": max_steps, "ncv": min(p, 4 * k + 40)}
-    options["v0"] = np.random.default_rng(0).standard_normal(p)  # the same in every run
+    options: dict[str, Any] = {
+        "return_eigenvectors": False,
+        "maxiter": max_steps,
+        "ncv": min(p, 4 * k + 40),
+        "v0": np.random.default_rng(0).standard_normal(p),  # the same in every run
+    }
     try:
         largest = np.sort(eigsh(operator, k, which="LA", tol=rtol, **options))
         # ARPACK measures errors against the eigenvalue itself: move those near 0 away from it
@@ -142,7 +152,7 @@ class SuggestedDamping:
     reason: str
 
 
-def suggest_damping(A, rtol=1e-3):
+def suggest_damping(A: seam.Operator, rtol: float = 1e-3) -> SuggestedDamping:
     """Look at the extreme eigenvalues of an undamped matrix, and suggest a damping.
 
     Parameters

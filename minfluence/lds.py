@@ -5,34 +5,44 @@ the test loss after each training by the *sum* of the scores of the examples tha
 rank correlation of these sums with what happened is the score of the method.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
+from minfluence import seam, validate
 from minfluence.refits import refit_weighted
 
 
-def random_halves(n, k, rng):
+def random_halves(n: int, k: int, rng: np.random.Generator | int) -> np.ndarray:
     """Draw k random halves of n examples.
 
     Parameters
     ----------
     n, k : int
         Examples, at least 2; halves, at least 1.
-    rng : numpy.random.Generator
+    rng : numpy.random.Generator or seed
 
     Returns
     -------
     array of bool, shape (k, n)
         True where an example is kept; each row keeps ``n // 2``.
     """
-    if n < 2 or k < 1:
-        raise ValueError(f"Expected n of at least 2 and k of at least 1, got n={n}, k={k}.")
+    n, k, rng = validate.count("n", n, least=2), validate.count("k", k), validate.generator(rng)
     return rng.permuted(np.tile(np.arange(n) < n // 2, (k, 1)), axis=1)
 
 
-def retrain(objective, kept, X_test, y_test, *, theta_hat=None, train=None, repeats=1):
+def retrain(
+    objective: seam.Objective,
+    kept: np.ndarray,
+    X_test: np.ndarray,
+    y_test: np.ndarray,
+    *,
+    theta_hat: np.ndarray | None = None,
+    train: Callable[[np.ndarray, int], np.ndarray] | None = None,
+    repeats: int = 1,
+) -> np.ndarray:
     """Find the truth: test losses after training on each subset alone.
 
     Parameters
@@ -55,13 +65,14 @@ def retrain(objective, kept, X_test, y_test, *, theta_hat=None, train=None, repe
         Test losses; `lds` expects their mean over the first axis.
     """
     kept = _check_kept(kept, objective.n)
+    validate.count("repeats", repeats)
     if train is None and theta_hat is None:
         raise ValueError("Expected theta_hat, a minimiser to start from, or a train of your own.")
     if train is None:
         # others keep their weight, so with the folded penalty this is the fit on the subset alone
         weights = objective.weights[:, None] * kept.T
 
-        def train(kept, repeat):
+        def train(kept: np.ndarray, repeat: int) -> np.ndarray:
             return refit_weighted(objective, theta_hat, weights, progress=False).thetas
 
     return np.stack(
@@ -91,11 +102,18 @@ class LDS:
     error: float
     each: np.ndarray
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.mean:.2f} ± {self.error:.2f}"
 
 
-def lds(scores, kept, outcomes, *, resamples=100, rng=None):
+def lds(
+    scores: np.ndarray,
+    kept: np.ndarray,
+    outcomes: np.ndarray,
+    *,
+    resamples: int = 100,
+    rng: np.random.Generator | int | None = None,
+) -> LDS:
     """Compare sums of scores with what training on subsets gave.
 
     Parameters
@@ -109,7 +127,7 @@ def lds(scores, kept, outcomes, *, resamples=100, rng=None):
         Test losses after training on each subset.
     resamples : int
         Bootstrap draws of k subsets with replacement.
-    rng : numpy.random.Generator, optional
+    rng : numpy.random.Generator or seed, optional
         Draws them; a fixed seed by default.
 
     Returns
@@ -127,24 +145,26 @@ def lds(scores, kept, outcomes, *, resamples=100, rng=None):
             f"Expected scores (m, n) and outcomes (m, k) of at least 3 subsets, "
             f"got {scores.shape} and {outcomes.shape} with {len(kept)} subsets."
         )
-    if not (np.isfinite(scores).all() and np.isfinite(outcomes).all()):
-        raise ValueError("Expected finite scores and outcomes, got NaN or infinity among them.")
+    validate.finite("scores", scores)
+    validate.finite("outcomes", outcomes)
     predicted = scores @ kept.T  # (m, n) @ (n, k) -> (m, k)
-    rng = np.random.default_rng(0) if rng is None else rng
+    rng, resamples = validate.generator(rng), validate.count("resamples", resamples, least=2)
     draws = rng.integers(0, len(kept), (resamples, len(kept)))
     means = [_spearman(predicted[:, draw], outcomes[:, draw]).mean() for draw in draws]
     each = _spearman(predicted, outcomes)
     return LDS(float(each.mean()), float(np.std(means, ddof=1)), each)
 
 
-def _spearman(a, b):
+def _spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Rank correlation of each row; 0 where a row is constant.  (m, k), (m, k) -> (m,)."""
+    from scipy.stats import rankdata  # takes as long to import as all else together
+
     a, b = (rankdata(x, axis=1) - (x.shape[1] + 1) / 2 for x in (a, b))
     size = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
     return (a * b).sum(axis=1) / np.where(size > 0, size, 1.0)
 
 
-def _check_kept(kept, n):
+def _check_kept(kept: Any, n: int) -> np.ndarray:
     kept = np.asarray(kept)
     if kept.ndim != 2 or kept.shape[1] != n or kept.dtype != bool:
         raise ValueError(

@@ -11,20 +11,20 @@ Each refit is finished only when its *own* gradient vanishes.
 """
 
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
-from scipy import stats
 from tqdm.auto import tqdm
 
+from minfluence import seam, validate
 from minfluence.fit import default_gtol, fit
 from minfluence.hessian import Hessian
-from minfluence.objectives.base import check_replacements, check_theta
-from minfluence.solvers import NotConverged, cg, factorize
-
-FACTOR_LIMIT = 10_000  # parameters up to which the Hessian is factorised: 0.8 GB
-SCRATCH_BYTES = 2**28  # working memory for the refits that advance together
+from minfluence.inverse import Inverse
+from minfluence.memory import FACTOR_LIMIT, SCRATCH_BYTES, blocks, rows_in
+from minfluence.solvers import NotConverged, cg
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,14 @@ class Refits:
     converged: np.ndarray
 
 
-def refit_without(objective, theta_hat, groups, *, gtol=None, progress=True):
+def refit_without(
+    objective: seam.Objective,
+    theta_hat: np.ndarray,
+    groups: Sequence,
+    *,
+    gtol: float | None = None,
+    progress: bool = True,
+) -> Refits:
     """Leave out each group of training examples in turn, and fit again.
 
     Parameters
@@ -79,13 +86,20 @@ def refit_without(objective, theta_hat, groups, *, gtol=None, progress=True):
     if not groups:
         raise ValueError("groups is empty: name at least one example to leave out.")
 
-    def weights(part):
+    def weights(part: slice) -> np.ndarray:
         return np.stack([objective.without(group).weights for group in groups[part]], axis=1)
 
     return _refit(objective, theta_hat, weights, len(groups), gtol, progress)
 
 
-def refit_weighted(objective, theta_hat, weights, *, gtol=None, progress=True):
+def refit_weighted(
+    objective: seam.Objective,
+    theta_hat: np.ndarray,
+    weights: np.ndarray,
+    *,
+    gtol: float | None = None,
+    progress: bool = True,
+) -> Refits:
     """Fit again with other weights of the examples: the general form of `refit_without`.
 
     Parameters
@@ -99,19 +113,20 @@ def refit_weighted(objective, theta_hat, weights, *, gtol=None, progress=True):
     -------
     Refits
     """
-    weights = np.asarray(weights)
-    fits = weights.ndim == 2 and len(weights) == objective.n and weights.size > 0
-    if not fits or not np.isfinite(weights).all():
-        raise ValueError(
-            f"weights must be finite, one column of {objective.n} for each refit, "
-            f"got shape {weights.shape}."
-        )
-    return _refit(
-        objective, theta_hat, lambda part: weights[:, part], weights.shape[1], gtol, progress
-    )
+    W = validate.weight_columns(weights, objective.n)
+    return _refit(objective, theta_hat, lambda part: W[:, part], W.shape[1], gtol, progress)
 
 
-def refit_perturbed(objective, theta_hat, indices, X_new, y_new, *, gtol=None, progress=True):
+def refit_perturbed(
+    objective: seam.Objective,
+    theta_hat: np.ndarray,
+    indices: Sequence[int],
+    X_new: np.ndarray,
+    y_new: np.ndarray,
+    *,
+    gtol: float | None = None,
+    progress: bool = True,
+) -> Refits:
     """Replace each example in turn by a changed one, and fit again.
 
     This too is a change of weights: the changed examples join with weight zero, and in each refit
@@ -131,31 +146,37 @@ def refit_perturbed(objective, theta_hat, indices, X_new, y_new, *, gtol=None, p
     -------
     Refits
     """
-    indices = check_replacements(objective, indices, X_new)
-    both, n = objective.extended(X_new, y_new), objective.n
+    positions = validate.replacements(indices, objective.n, len(X_new))
+    both, n = validate.changeable(objective).extended(X_new, y_new), objective.n
 
-    def weights(part):
-        old, new = indices[part], n + np.arange(len(indices))[part]
+    def weights(part: slice) -> np.ndarray:
+        old, new = positions[part], n + np.arange(len(positions))[part]
         W = np.repeat(both.weights[:, None], len(old), axis=1)
         columns = np.arange(len(old))
         W[new, columns], W[old, columns] = objective.weights[old], 0.0
         return W
 
-    return _refit(both, theta_hat, weights, len(indices), gtol, progress)
+    return _refit(both, theta_hat, weights, len(positions), gtol, progress)
 
 
-def _refit(objective, theta_hat, weights, k, gtol, progress):
+def _refit(
+    objective: seam.Objective,
+    theta_hat: np.ndarray,
+    weights: Callable[[slice], np.ndarray],
+    k: int,
+    gtol: float | None,
+    progress: bool,
+) -> Refits:
     """Take k refits, as many at a time as fit in memory; ``weights(part)`` makes their columns."""
-    theta_hat = check_theta(theta_hat, objective.p)
+    theta_hat = validate.theta(theta_hat, objective.p)
     gtol = default_gtol(objective) if gtol is None else gtol
-    H = Hessian(objective, theta_hat)
-    solve = factorize(H) if theta_hat.size <= FACTOR_LIMIT else partial(cg, H, rtol=1e-2)
-    columns = max(1, SCRATCH_BYTES // (8 * (objective.n + theta_hat.size)))
+    solver = "direct" if theta_hat.size <= FACTOR_LIMIT else partial(cg, rtol=1e-2)
+    inverse = Inverse(Hessian(objective, theta_hat), solver)
+    columns = rows_in(SCRATCH_BYTES, 8 * (objective.n + theta_hat.size))
     parts = []
     with tqdm(total=k, desc="refits", disable=not progress) as bar:
-        for start in range(0, k, columns):
-            W = weights(slice(start, start + columns))
-            parts.append(_refit_block(objective, theta_hat, W, solve, gtol, bar))
+        for part in blocks(k, columns):
+            parts.append(_refit_block(objective, theta_hat, weights(part), inverse, gtol, bar))
     thetas, grad_norm, steps = (np.concatenate(p) for p in zip(*parts, strict=True))
     converged = grad_norm <= gtol
     if not converged.all():
@@ -168,12 +189,19 @@ def _refit(objective, theta_hat, weights, k, gtol, progress):
     return Refits(thetas, grad_norm, steps, converged)
 
 
-def _refit_block(objective, theta_hat, weights, solve, gtol, bar):
+def _refit_block(
+    objective: seam.Objective,
+    theta_hat: np.ndarray,
+    weights: np.ndarray,
+    inverse: Inverse,
+    gtol: float,
+    bar: tqdm,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Chord Newton for a block; a column that does not shrink fast enough is left to `fit`."""
     k = weights.shape[1]
     thetas = np.repeat(theta_hat[:, None], k, axis=1)
     grad_norm, steps = np.full(k, np.inf), np.zeros(k, dtype=int)
-    live, slow = np.arange(k), []
+    live, slow = np.arange(k), list[int]()
     while live.size:
         G = objective.grads(thetas[:, live], weights[:, live])
         norm = np.linalg.norm(G, axis=0)
@@ -185,7 +213,7 @@ def _refit_block(objective, theta_hat, weights, solve, gtol, bar):
         going = ~done & shrinking
         live = live[going]
         if live.size:
-            thetas[:, live] -= solve(G[:, going]).x
+            thetas[:, live] -= inverse(G[:, going]).x
             steps[live] += 1
     for j in slow:
         with warnings.catch_warnings():
@@ -197,7 +225,16 @@ def _refit_block(objective, theta_hat, weights, solve, gtol, bar):
     return thetas.T, grad_norm, steps
 
 
-def actual_change(objective, theta_hat, groups, X_test, y_test, *, gtol=None, progress=True):
+def actual_change(
+    objective: seam.Objective,
+    theta_hat: np.ndarray,
+    groups: Sequence,
+    X_test: np.ndarray,
+    y_test: np.ndarray,
+    *,
+    gtol: float | None = None,
+    progress: bool = True,
+) -> np.ndarray:
     """Retrained minus original: the change in test loss when training examples are left out.
 
     Parameters
@@ -223,8 +260,17 @@ def actual_change(objective, theta_hat, groups, X_test, y_test, *, gtol=None, pr
 
 
 def actual_perturbed_change(
-    objective, theta_hat, indices, X_new, y_new, X_test, y_test, *, gtol=None, progress=True
-):
+    objective: seam.Objective,
+    theta_hat: np.ndarray,
+    indices: Sequence[int],
+    X_new: np.ndarray,
+    y_new: np.ndarray,
+    X_test: np.ndarray,
+    y_test: np.ndarray,
+    *,
+    gtol: float | None = None,
+    progress: bool = True,
+) -> np.ndarray:
     """Retrained minus original: the change in test loss when examples are replaced, one at a time.
 
     Parameters
@@ -244,7 +290,13 @@ def actual_perturbed_change(
     return _changes(objective, theta_hat, refit, X_test, y_test)
 
 
-def _changes(objective, theta_hat, refit, X_test, y_test):
+def _changes(
+    objective: seam.Objective,
+    theta_hat: np.ndarray,
+    refit: Callable[[], Refits],
+    X_test: np.ndarray,
+    y_test: np.ndarray,
+) -> np.ndarray:
     """Test losses after each refit minus before, which also checks the test points.  -> (m, k)."""
     before = objective.test_losses(theta_hat, X_test, y_test)
     after = [objective.test_losses(theta, X_test, y_test) for theta in refit().thetas]
@@ -271,15 +323,17 @@ class Agreement:
     slope: float
     n: int
 
-    def __str__(self):
+    def __str__(self) -> str:
         return (
             f"Pearson {self.pearson:.4f}, Spearman {self.spearman:.4f}, "
             f"slope {self.slope:.3f} (n = {self.n})"
         )
 
 
-def agreement(predicted, actual):
+def agreement(predicted: Any, actual: Any) -> Agreement:
     """Compare predicted with actual changes.  (...), (...) -> Agreement."""
+    from scipy import stats  # takes as long to import as all else together
+
     shapes = np.shape(predicted), np.shape(actual)
     predicted, actual = np.squeeze(predicted), np.squeeze(actual)
     if predicted.shape != actual.shape or predicted.size < 2:
@@ -288,8 +342,8 @@ def agreement(predicted, actual):
             f"got shapes {shapes[0]} and {shapes[1]}."
         )
     predicted, actual = predicted.ravel(), actual.ravel()
-    if not (np.isfinite(predicted).all() and np.isfinite(actual).all()):
-        raise ValueError("Expected finite changes, got NaN or infinity among them.")
+    validate.finite("predicted", predicted)
+    validate.finite("actual", actual)
     if np.ptp(predicted) == 0 or np.ptp(actual) == 0:
         raise ValueError("All predictions (or all actual changes) are equal: nothing to correlate.")
     return Agreement(

@@ -3,11 +3,18 @@
 import hashlib
 import json
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
+
+from minfluence import validate
+from minfluence.influence import Influence
+from minfluence.memory import blocks
+from minfluence.seam import Solution
 
 SETTINGS = "run.json"
 
@@ -25,17 +32,25 @@ class SavedScores:
         How many of them this run computed; the others were there already.
     """
 
-    files: list
+    files: list[Path]
     computed: int
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[np.ndarray]:
         """Blocks of rows of ``up_loss``, one file at a time.  -> (b, n)."""
         for file in self.files:
             with np.load(file) as block:
                 yield block["up_loss"]
 
 
-def save_up_loss(influence, X_test, y_test, folder, *, batch_size=100, progress=True):
+def save_up_loss(
+    influence: Influence,
+    X_test: np.ndarray,
+    y_test: np.ndarray,
+    folder: str | os.PathLike,
+    *,
+    batch_size: int = 100,
+    progress: bool = True,
+) -> SavedScores:
     """Compute ``influence.up_loss`` block by block into files; a second call goes on.
 
     A file is written under a temporary name and then moved, so that each is whole or not there.
@@ -62,11 +77,9 @@ def save_up_loss(influence, X_test, y_test, folder, *, batch_size=100, progress=
     ValueError
         If the folder holds scores of another run.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
     folder, ranks = Path(folder), getattr(influence.objective, "ranks", None)
-    starts = range(0, len(X_test), batch_size)
-    files = [folder / f"up_loss_{start:08d}.npz" for start in starts]
+    parts = list(blocks(len(X_test), validate.count("batch_size", batch_size)))
+    files = [folder / f"up_loss_{part.start:08d}.npz" for part in parts]
     writes = ranks is None or ranks.rank == 0
     settings = _settings(influence, X_test, y_test, batch_size)
     done = np.zeros(len(files), dtype=int)
@@ -79,15 +92,16 @@ def save_up_loss(influence, X_test, y_test, folder, *, batch_size=100, progress=
         total=len(files), initial=int(done.sum()), desc="blocks", disable=not progress
     ) as bar:
         for j in np.flatnonzero(done == 0):
-            part = slice(starts[j], starts[j] + batch_size)
-            scores = influence.up_loss(X_test[part], y_test[part])
+            scores = influence.up_loss(X_test[parts[j]], y_test[parts[j]])
             if writes:
                 _write(files[j], scores, influence.report.solves[-1])
             bar.update()
     return SavedScores(files, int(np.sum(done == 0)))
 
 
-def _settings(influence, X_test, y_test, batch_size):
+def _settings(
+    influence: Influence, X_test: np.ndarray, y_test: np.ndarray, batch_size: int
+) -> dict[str, Any]:
     """What the scores depend on, short enough to compare."""
     o = influence.objective
     return {
@@ -102,7 +116,7 @@ def _settings(influence, X_test, y_test, batch_size):
     }
 
 
-def _digest(*arrays):
+def _digest(*arrays: np.ndarray) -> str:
     """A checksum of arrays."""
     checksum = hashlib.sha256()
     for array in arrays:
@@ -110,7 +124,7 @@ def _digest(*arrays):
     return checksum.hexdigest()[:16]
 
 
-def _same_run(folder, settings):
+def _same_run(folder: Path, settings: dict[str, Any]) -> None:
     """Note the settings of a new folder, or compare them with those of an old one."""
     file = folder / SETTINGS
     if not file.exists():
@@ -126,13 +140,13 @@ def _same_run(folder, settings):
         )
 
 
-def _write(file, scores, solve):
+def _write(file: Path, scores: np.ndarray, solve: Solution) -> None:
     """One block of scores and its certificate."""
     certificate = {name: getattr(solve, name) for name in ("residual", "steps", "converged")}
     _move_into_place(file, lambda f: np.savez(f, up_loss=scores, **certificate))
 
 
-def _move_into_place(file, write):
+def _move_into_place(file: Path, write: Callable[[Any], Any]) -> None:
     """Write under a temporary name, then rename: a file is whole or not there."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:

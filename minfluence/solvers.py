@@ -5,15 +5,19 @@ with whatever `b` is made of, NumPy arrays or tensors on a device; certificates 
 """
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
-from numbers import Integral
+from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, is_numpy_array, to_device
+from array_api_compat import array_namespace, to_device
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigvalsh, get_blas_funcs
 
+from minfluence import seam, validate
 from minfluence.hessian import dense
+from minfluence.seam import Solution
+
+REMEDY = "Train closer to a minimum, raise l2, or damp it: Hessian(objective, theta, damping=...)."
 
 
 class NotPositiveDefinite(ValueError):
@@ -28,31 +32,7 @@ class NotConverged(UserWarning):
     """An iterative method stopped before it reached its tolerance."""
 
 
-@dataclass(frozen=True)
-class Solution:
-    """A solution and its certificate.
-
-    Attributes
-    ----------
-    x : array, shape (p,) or (p, k)
-    converged : bool, or array of bool, shape (k,)
-    steps : int, or array of int, shape (k,)
-        Products with `A` that the solution of each right-hand side took.
-    residual : float, or array, shape (k,)
-        ``||b - A x|| / ||b||``, computed from the final `x`; NaN never, 0 for ``b = 0``.
-    spread : float, or array, shape (k,), optional
-        Error bar of a stochastic solver: the standard error of `x` over its repeats, relative to
-        ``||x||``. None for the others, and for a single repeat, which cannot know it.
-    """
-
-    x: np.ndarray
-    converged: np.ndarray
-    steps: np.ndarray
-    residual: np.ndarray
-    spread: np.ndarray | None = None
-
-
-def factorize(A):
+def factorize(A: seam.Operator) -> Callable[[Any], Solution]:
     """Factor a symmetric positive definite `A` once, to solve with it many times.
 
     Parameters
@@ -68,7 +48,7 @@ def factorize(A):
     ------
     NotPositiveDefinite
     """
-    matrix = _floating(dense(A)).T  # symmetric, and now in LAPACK's order of columns
+    matrix = validate.floating(dense(A)).T  # symmetric, and now in LAPACK's order of columns
     if isinstance(A, np.ndarray):
         matrix = matrix.copy(order="F")  # the reader's matrix is not ours to overwrite
     diagonal = matrix.diagonal().copy()
@@ -82,19 +62,19 @@ def factorize(A):
     return partial(_solve_with, factor, diagonal)
 
 
-def _solve_with(factor, diagonal, b):
-    b = _floating(b)
+def _solve_with(factor: np.ndarray, diagonal: np.ndarray, b: Any) -> Solution:
+    b = validate.floating(b)
     x = cho_solve((factor, True), b)
     # LAPACK writes the lower factor and leaves the upper triangle of A: enough to check A x = b.
     symm = get_blas_funcs("symm", (factor,))
     X = x.reshape(len(x), -1)
     AX = symm(1.0, factor, X, lower=False) + (diagonal - factor.diagonal())[:, None] * X
-    residual = _relative_residual(b, AX.reshape(b.shape))
+    residual = relative_residual(b, AX.reshape(b.shape))
     converged = residual <= np.sqrt(np.finfo(x.dtype).eps)
     return Solution(x, converged, np.ones_like(converged, dtype=int), residual)
 
 
-def direct(A, b):
+def direct(A: seam.Operator, b: Any) -> Solution:
     """Solve ``A x = b`` by Cholesky factorisation.
 
     Parameters
@@ -115,10 +95,14 @@ def direct(A, b):
     return factorize(A)(b)
 
 
-REMEDY = "Train closer to a minimum, raise l2, or damp it: Hessian(objective, theta, damping=...)."
-
-
-def cg(A, b, *, rtol=None, max_steps=None, preconditioner=None):
+def cg(
+    A: seam.Operator,
+    b: Any,
+    *,
+    rtol: float | None = None,
+    max_steps: int | None = None,
+    preconditioner: seam.Operator | None = None,
+) -> Solution:
     """Solve ``A x = b`` by conjugate gradients, touching `A` only through ``A @ v``.
 
     A block of right-hand sides advances together: one product with a block per step, columns
@@ -155,7 +139,7 @@ def cg(A, b, *, rtol=None, max_steps=None, preconditioner=None):
     ----------
     Koh & Liang (2017), section 3, "Conjugate gradients"; Hestenes & Stiefel (1952).
     """
-    B = _right_hand_sides(b)
+    B = validate.right_hand_sides(b)
     xp = array_namespace(B)
     if rtol is None:
         rtol = 1e-8 if B.dtype == xp.float64 else 1e-5
@@ -193,7 +177,7 @@ def cg(A, b, *, rtol=None, max_steps=None, preconditioner=None):
         rz_old = rz
         steps[live] += 1
 
-    residual = _relative_residual(B, A @ X)
+    residual = relative_residual(B, A @ X)
     converged = residual <= rtol
     if not converged.all():
         warnings.warn(
@@ -207,7 +191,17 @@ def cg(A, b, *, rtol=None, max_steps=None, preconditioner=None):
     return solution if np.ndim(b) == 2 else _first_column(solution)
 
 
-def lissa(A, b, *, scale=None, depth=5_000, repeats=10, batch_size=1, rtol=0.5, rng=None):
+def lissa(
+    A: seam.Operator,
+    b: Any,
+    *,
+    scale: float | None = None,
+    depth: int = 5_000,
+    repeats: int = 10,
+    batch_size: int = 1,
+    rtol: float = 0.5,
+    rng: np.random.Generator | int | None = None,
+) -> Solution:
     """Solve ``A x = b`` by stochastic estimation, touching only random samples of `A`.
 
     The Neumann series ``1/a = 1 + (1 - a) + (1 - a)^2 + ...`` as a recursion, in which each step
@@ -234,7 +228,7 @@ def lissa(A, b, *, scale=None, depth=5_000, repeats=10, batch_size=1, rtol=0.5, 
     rtol : float
         Relative residual up to which the estimate counts as converged; a rough one, as samples
         are noisy.
-    rng : numpy.random.Generator, optional
+    rng : numpy.random.Generator or seed, optional
         Draws the samples; a fixed seed by default.
 
     Returns
@@ -258,19 +252,19 @@ def lissa(A, b, *, scale=None, depth=5_000, repeats=10, batch_size=1, rtol=0.5, 
     ----------
     Koh & Liang (2017), section 3, "Stochastic estimation"; Agarwal, Bullins & Hazan (2017).
     """
-    B = _right_hand_sides(b)
-    _check_counts(A, batch_size, depth=depth, repeats=repeats)
-    rng = np.random.default_rng(0) if rng is None else rng
+    B = validate.right_hand_sides(b)
+    validate.count("depth", depth)
+    validate.count("repeats", repeats)
+    batch_size, rng = _batch(A, batch_size), validate.generator(rng)
     if scale is None:
         scale = safe_scale(A, batch_size, rng)
-    elif not scale > 0:
-        raise ValueError(f"scale must be greater than 0, got {scale!r}: leave it out to find one.")
+    scale = validate.positive("scale", scale, "leave it out to find one")
     xp = array_namespace(B)
     runs = xp.stack(  # (repeats, p, k)
         [_neumann(A, B, scale, depth, batch_size, rng) / scale for _ in range(repeats)]
     )
     X, spread = xp.mean(runs, axis=0), _relative_spread(runs)
-    residual = _relative_residual(B, A @ X)
+    residual = relative_residual(B, A @ X)
     steps = np.full(B.shape[1], depth * repeats)
     solution = Solution(X, residual <= rtol, steps, residual, spread)
     if not solution.converged.all():
@@ -284,30 +278,34 @@ def lissa(A, b, *, scale=None, depth=5_000, repeats=10, batch_size=1, rtol=0.5, 
     return solution if np.ndim(b) == 2 else _first_column(solution)
 
 
-def safe_scale(A, batch_size=1, rng=None, draws=100):
+def safe_scale(
+    A: seam.Operator, batch_size: int = 1, rng: np.random.Generator | int | None = None
+) -> float:
     """Find a scale for which `lissa` settles: the largest curvature of any sample it meets.
 
     A single example can be far more curved than the mean of all, so the largest eigenvalue of `A`
-    itself is not enough. Power iterations find it on `draws` samples and on the whole `A`; that a
+    itself is not enough. Power iterations find it on 100 samples and on the whole `A`; that a
     sample not drawn is more than twice as curved is unlikely, and `lissa` notices it.
 
     Parameters
     ----------
     A : object with ``A @ v``, and ``sample(indices)`` and ``n`` if it can be sampled
     batch_size : int
-    rng : numpy.random.Generator, optional
-    draws : int
+    rng : numpy.random.Generator or seed, optional
 
     Returns
     -------
     float
     """
-    rng = np.random.default_rng(0) if rng is None else rng
-    samples = [A, *(_sample(A, batch_size, rng) for _ in range(draws if _can_sample(A) else 0))]
+    batch_size, rng = _batch(A, batch_size), validate.generator(rng)
+    draw = _sampler(A, batch_size, rng)
+    samples = [A, *(draw() for _ in range(100 if isinstance(A, seam.SampledOperator) else 0))]
     return 1.05 * max(_largest_eigenvalue(sample, A.shape[0], rng) for sample in samples)
 
 
-def _largest_eigenvalue(A, p, rng, steps=20):
+def _largest_eigenvalue(
+    A: seam.Operator, p: int, rng: np.random.Generator, steps: int = 20
+) -> float:
     """Power iteration.  A with ``A @ v`` -> float, from below."""
     v = rng.standard_normal(p)
     size = 0.0
@@ -319,20 +317,29 @@ def _largest_eigenvalue(A, p, rng, steps=20):
     return size
 
 
-def _can_sample(A):
-    return hasattr(A, "sample")
+def _batch(A: seam.Operator, batch_size: int) -> int:
+    """A size of samples that `A` can give."""
+    most = A.n if isinstance(A, seam.SampledOperator) else None
+    return validate.count("batch_size", batch_size, most=most)
 
 
-def _sample(A, batch_size, rng):
-    """`A` seen through a few random examples, or `A` itself where that is all there is."""
-    return A.sample(rng.choice(A.n, batch_size, replace=False)) if _can_sample(A) else A
+def _sampler(
+    A: seam.Operator, batch_size: int, rng: np.random.Generator
+) -> Callable[[], seam.Operator]:
+    """Draws `A` seen through a few random examples, or `A` itself where that is all there is."""
+    if not isinstance(A, seam.SampledOperator):
+        return lambda: A
+    n, sample = A.n, A.sample
+    return lambda: sample(rng.choice(n, batch_size, replace=False))
 
 
-def _neumann(A, B, scale, depth, batch_size, rng):
+def _neumann(
+    A: seam.Operator, B: Any, scale: float, depth: int, batch_size: int, rng: np.random.Generator
+) -> Any:
     """One run of the recursion: x = b + (I - A_sample / scale) x, `depth` times.  -> (p, k)."""
-    X, size_b = B, _size(B)
+    X, size_b, draw = B, _size(B), _sampler(A, batch_size, rng)
     for step in range(depth):
-        X = B + X - (_sample(A, batch_size, rng) @ X) / scale
+        X = B + X - (draw() @ X) / scale
         # each step adds b, so while all factors shrink, x is at most (step + 2) b long
         if not _size(X) <= 10 * (step + 2) * size_b:
             raise Diverged(
@@ -342,7 +349,7 @@ def _neumann(A, B, scale, depth, batch_size, rng):
     return X
 
 
-def _relative_spread(runs):
+def _relative_spread(runs: Any) -> np.ndarray | None:
     """Standard error of the mean of repeats, relative to the mean.  (r, p, k) -> (k,) or None."""
     if len(runs) == 1:
         return None
@@ -352,23 +359,7 @@ def _relative_spread(runs):
     return error / np.where(size > 0, size, 1.0)
 
 
-def _check_counts(A, batch_size, **counts):
-    for name, value in {"batch_size": batch_size, **counts}.items():
-        if not (isinstance(value, Integral) and value >= 1):
-            raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
-    if _can_sample(A) and batch_size > A.n:
-        raise ValueError(f"batch_size must lie in 1 .. {A.n}, got {batch_size}.")
-
-
-def _right_hand_sides(b):
-    """One right-hand side (p,) or a block (p, k), always as a finite block (p, k)."""
-    B = _floating(b).reshape(len(b), -1)
-    if not array_namespace(B).isfinite(B).all():
-        raise ValueError("The right-hand side b holds NaN or infinity.")
-    return B
-
-
-def _first_column(solution):
+def _first_column(solution: Solution) -> Solution:
     """The solution for a single right-hand side, out of a block of one."""
     spread = None if solution.spread is None else solution.spread[0]
     return Solution(
@@ -376,27 +367,27 @@ def _first_column(solution):
     )
 
 
-def _floating(A):
-    """An array of floats; whole numbers, and what is no array yet, become float64."""
-    if not hasattr(A, "dtype"):
-        A = np.asarray(A)
-    return A.astype(np.result_type(A, np.float32), copy=False) if is_numpy_array(A) else A
-
-
-def _dots(P, Q):
+def _dots(P: Any, Q: Any) -> Any:
     """Inner product of each column of P with the same column of Q.  (p, k), (p, k) -> (k,)."""
     return array_namespace(P).einsum("pk,pk->k", P, Q)
 
 
-def _norms(B):
+def _norms(B: Any) -> np.ndarray:
     """Length of each column, as NumPy.  (p, k) -> (k,)."""
     return np.asarray(to_device(array_namespace(B).linalg.vector_norm(B, axis=0), "cpu"))
 
 
-def _size(B):
+def _size(B: Any) -> float:
     return float(array_namespace(B).linalg.vector_norm(B))
 
 
-def _relative_residual(b, Ax):
+def relative_residual(b: Any, Ax: Any) -> np.ndarray:
+    """||b - A x|| / ||b|| of every right-hand side, and 0 for b = 0.  (p, k), (p, k) -> (k,)."""
     norm_b = _norms(b)
     return _norms(b - Ax) / np.where(norm_b > 0, norm_b, 1.0)
+
+
+def certified(A: seam.Operator, b: Any, x: Any, steps: int, rtol: float = 1e-8) -> Solution:
+    """A solution that another solver found, with the residual it has on `A` itself."""
+    residual = relative_residual(b, A @ x)
+    return Solution(x, residual <= rtol, np.full_like(residual, steps, dtype=int), residual)

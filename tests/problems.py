@@ -38,7 +38,7 @@ class Problem:
 
 def loss_of(objective):
     """The per-example loss of either NumPy objective."""
-    return objective.loss if isinstance(objective, LinearObjective) else objective.losses
+    return objective.losses if isinstance(objective, LinearObjective) else objective.losses
 
 
 def make_examples(name, n=40, d=4, seed=0):

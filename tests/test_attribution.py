@@ -307,7 +307,7 @@ def test_tracin_needs_a_step_size_for_each_checkpoint(small):
 # TRAK -------------------------------------------------------------------------------------------
 
 
-class Identity:
+class Identity(np.random.Generator):
     """Stands for a random generator whose directions leave every vector as it is."""
 
     @staticmethod
@@ -318,7 +318,7 @@ class Identity:
 def test_trak_without_projection_is_influence_but_for_the_weights_it_leaves_out():
     logistic = make_problem("AutogradObjective-logistic")
     o, theta, X, y = logistic.objective, logistic.theta_hat, logistic.X_test, logistic.y_test
-    scores = trak(o, [theta], X, y, width=o.p, damping=0.3, rng=Identity)
+    scores = trak(o, [theta], X, y, width=o.p, damping=0.3, rng=Identity(np.random.PCG64()))
     H = o.X.T @ o.X / o.n + 0.3 * np.eye(o.p)  # influence has weights q (1 - q) here
     G, G_test = o.test_grads(theta, o.X, o.y), o.test_grads(theta, X, y)
     assert_allclose(scores, -G_test @ np.linalg.solve(H, G.T), rtol=1e-10)

@@ -94,7 +94,7 @@ def test_real_targets_are_refused_by_the_logistic_loss(kind):
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
-        ([0, 1, 2, 3], r"softmax\(3\) expects labels 0 .. 2, got 0, 1, 2, 3: relabel"),
+        ([0, 1, 2, 3], r"expects labels 0 .. 2, got 0, 1, 2, 3: relabel"),
         ([1, 2, 3], "got 1, 2, 3"),
         ([-1, 0, 1], "got -1, 0, 1"),
         ([0, 0.5, 1, 2], "got 0, 0.5, 1, 2"),
@@ -108,7 +108,7 @@ def test_class_labels_that_skip_or_exceed_the_range_are_refused(kind, labels, wo
 
 
 def test_one_class_is_refused():
-    with refused("at least 2 classes, got n_classes=1"):
+    with refused("n_classes must be a whole number of at least 2, got 1"):
         models.softmax(1)
 
 

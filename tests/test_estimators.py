@@ -84,7 +84,7 @@ def refits(estimator, y, indices):
 @each
 def test_the_minimum_is_scikit_learns(case):
     estimator, y, _, (objective, theta, code) = fitted(case)
-    ours = objective.loss.scores(theta, code.inputs(X_TEST))
+    ours = objective.losses.scores(theta, code.inputs(X_TEST))
     assert_allclose(ours, scores_of(estimator, X_TEST), rtol=1e-5, atol=1e-6)  # tol of the solvers
     assert np.linalg.norm(objective.grad(theta)) < 1e-10
 
@@ -93,10 +93,10 @@ def test_the_minimum_is_scikit_learns(case):
 def test_leaving_out_is_scikit_learns_refit(case):
     estimator, y, y_test, (objective, theta, code) = fitted(case)
     inputs, labels = code(X_TEST, y_test)
-    before = objective.loss.value(scores_of(estimator, X_TEST), labels)
+    before = objective.losses.value(scores_of(estimator, X_TEST), labels)
     actual = np.stack(
         [
-            objective.loss.value(scores_of(refit, X_TEST), labels) - before
+            objective.losses.value(scores_of(refit, X_TEST), labels) - before
             for refit in refits(estimator, y, range(N))
         ],
         axis=1,
@@ -118,7 +118,7 @@ def test_up_is_the_derivative_in_scikit_learns_sample_weight(case):
             scores_of(clone(estimator).fit(X, y, sample_weight=w), X_TEST[:1])[0, 0]
             for w in (1 + s * eps * (np.arange(N) == i) for s in (1, -1))
         )
-        gradient = np.zeros((len(x), objective.loss.n_outputs))
+        gradient = np.zeros((len(x), objective.losses.n_outputs))
         gradient[:, 0] = x
         slope = Influence(objective, theta).up(gradient.ravel())[i]
         # a weight of 1 + eps is eps/n more, times the class weight of the example; the folded
@@ -161,7 +161,7 @@ def test_a_low_temperature_is_scikit_learns_machine(name):
     distances = []
     for temperature in (0.1, 0.01, 0.001):
         objective, theta, code = from_sklearn(machine, X, y, temperature=temperature)
-        ours = objective.loss.scores(theta, code.inputs(X_TEST))[:, 0]
+        ours = objective.losses.scores(theta, code.inputs(X_TEST))[:, 0]
         distances.append(np.abs(ours - theirs).max())
     assert distances[0] > 2 * distances[1] > 4 * distances[2]
     assert distances[2] < 0.01
@@ -207,13 +207,13 @@ def test_sample_weights_are_taken_over(estimator, kind):
         weights = np.ones(N)
     estimator = clone(estimator).fit(X, y, sample_weight=weights)
     objective, theta, code = from_sklearn(estimator, X, y, sample_weight=weights)
-    ours = objective.loss.scores(theta, code.inputs(X_TEST))
+    ours = objective.losses.scores(theta, code.inputs(X_TEST))
     assert_allclose(ours, scores_of(estimator, X_TEST), rtol=1e-5, atol=1e-6)
 
 
 def test_weights_of_another_length_are_refused():
     estimator, y = Ridge().fit(X, LABELS["number"][0]), LABELS["number"][0]
-    with pytest.raises(ValueError, match=r"sample_weight of shape \(60,\), got \(3,\)"):
+    with pytest.raises(ValueError, match=r"sample_weight must have shape \(60,\), got \(3,\)"):
         from_sklearn(estimator, X, y, sample_weight=np.ones(3))
 
 

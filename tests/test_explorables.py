@@ -175,15 +175,16 @@ def clouds():
     objective = mi.LinearObjective(mi.models.logistic, X, y, 0.01)
     theta = mi.fit(objective).theta
     b = objective.test_grads(theta, [[0.4, 0.3, 1.0]], [1.0])[0]
-    w = mi.models.logistic.second((X @ theta)[:, None], y)[:, 0]
+    w = mi.models.logistic.curvature((X @ theta)[:, None], y)[:, 0]
     problem = {"X": X.tolist(), "w": w.tolist(), "b": b.tolist(), "l2": 0.01}
     return mi.Hessian(objective, theta), b, problem
 
 
-class GivenDraws:
+class GivenDraws(np.random.Generator):
     """Stands in for a random generator: hands out the examples that the browser draws."""
 
     def __init__(self, drawn):
+        super().__init__(np.random.PCG64(0))
         self.drawn = iter(drawn)
 
     def choice(self, n, size, replace):
@@ -298,7 +299,7 @@ def test_loss_slope_and_curvature_are_those_of_the_package(t):
     loss, ones = mi.models.smooth_hinge(t), np.ones(61)
     assert_allclose(value, loss.value(margins[:, None], ones), rtol=1e-8, atol=1e-12)
     assert_allclose(-share, loss.slope(margins[:, None], ones)[:, 0], rtol=1e-8, atol=1e-12)
-    assert_allclose(curvature, loss.second(margins[:, None], ones)[:, 0], rtol=1e-8, atol=1e-12)
+    assert_allclose(curvature, loss.curvature(margins[:, None], ones)[:, 0], rtol=1e-8, atol=1e-12)
 
 
 @pytest.fixture(scope="module")

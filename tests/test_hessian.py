@@ -84,7 +84,7 @@ def test_the_spectrum_is_the_same_in_every_run():
 
 @pytest.mark.parametrize("k", [0, 6])
 def test_a_number_of_eigenvalues_out_of_range_is_refused(k):
-    with pytest.raises(ValueError, match=f"k must lie in 1 .. 5, got {k}"):
+    with pytest.raises(ValueError, match=f"k must be a whole number in 1 .. 5, got {k}"):
         spectrum(np.eye(5), k)
 
 

@@ -12,16 +12,19 @@ from minfluence import (
     FarFromMinimum,
     Hessian,
     Influence,
+    Inverse,
     LinearObjective,
     NotConverged,
     Solution,
     cg,
     direct,
+    factorize,
     fit,
     lissa,
     models,
 )
 from minfluence import influence as equations
+from minfluence import inverse as choosing
 
 # Central differences in eps err by eps² times the third derivative, and by 1e-13 (the gradient
 # left over by a refit) over eps times the smallest eigenvalue, 0.01: 1e-6 at most, each.
@@ -49,10 +52,10 @@ def relative_error(a, b):
 
 @pytest.mark.parametrize("i", [0, 3, 17])
 def test_up_params_is_the_derivative_of_refitting(problem, i):
-    H = Hessian(problem.objective, problem.theta_hat)
+    inverse = Inverse(Hessian(problem.objective, problem.theta_hat))
     g = problem.objective.example_grads(problem.theta_hat, i)[0]
     heavier, lighter = refits(problem, i)
-    assert relative_error(equations.up_params(H, g), (heavier - lighter) / (2 * EPS)) < 1e-5
+    assert relative_error(equations.up_params(inverse, g), (heavier - lighter) / (2 * EPS)) < 1e-5
 
 
 @pytest.mark.parametrize("i", [0, 3, 17])
@@ -116,10 +119,10 @@ def test_leaving_out_a_helpful_example_raises_the_test_loss(key):
 def test_least_squares_differs_from_exact_removal_by_the_leverage(kind):
     o = make_objective(kind, "squared", l2=0.0)
     theta_hat = fit(o, gtol=GTOL).theta
-    H = Hessian(o, theta_hat)
+    inverse = Inverse(Hessian(o, theta_hat))
     leverage = np.einsum("ni,ij,nj->n", o.X, np.linalg.inv(o.X.T @ o.X), o.X)
     for i in (0, 5, 22):
-        predicted = -equations.up_params(H, o.example_grads(theta_hat, i)[0]) / o.n
+        predicted = -equations.up_params(inverse, o.example_grads(theta_hat, i)[0]) / o.n
         actual = fit(o.without(i), theta_hat, gtol=GTOL).theta - theta_hat
         assert_allclose(actual, predicted / (1 - leverage[i]), rtol=1e-8)
 
@@ -174,7 +177,7 @@ def test_self_influence_is_never_positive(problem, influence):
 def test_influence_between_two_training_examples_is_symmetric(problem):
     o, theta = problem.objective, problem.theta_hat
     G = o.example_grads(theta, np.arange(o.n))  # the same, penalised, loss on both sides
-    scores = equations.up_loss(G, equations.s_test(Hessian(o, theta), G))
+    scores = equations.up_loss(o, theta, equations.s_test(Inverse(Hessian(o, theta)), G))
     assert_allclose(scores, scores.T, rtol=1e-8, atol=1e-10 * np.abs(scores).max())
     assert_allclose(np.diag(scores), Influence(o, theta).self_influence(), rtol=1e-8, atol=1e-12)
 
@@ -185,7 +188,7 @@ def test_scores_do_not_depend_on_the_coordinates_of_theta(name):
     o = make_objective("LinearObjective", name, l2=0.0)
     X_test, y_test = make_examples(name, 3, seed=1)
     A = np.eye(4) + 0.3 * np.random.default_rng(0).standard_normal((4, 4))
-    other = LinearObjective(o.loss, o.X @ A, o.y)
+    other = LinearObjective(o.losses, o.X @ A, o.y)
     theta, phi = fit(o, gtol=1e-12).theta, fit(other, gtol=1e-12).theta
     assert_allclose(theta, A @ phi, rtol=1e-8)
     assert_allclose(
@@ -199,19 +202,20 @@ def test_scores_do_not_depend_on_the_coordinates_of_theta(name):
 def test_the_functions_take_one_gradient_or_many(problem):
     o, theta = problem.objective, problem.theta_hat
     H, p = Hessian(o, theta), theta.size
+    inverse = Inverse(H)
     G, g = o.example_grads(theta, [3, 1, 4]), o.example_grads(theta, 3)[0]
     T = o.test_grads(theta, problem.X_test, problem.y_test)
     H_inv = np.linalg.inv(o.hessian(theta))
     close = {"rtol": 1e-8, "atol": 1e-10}
-    assert_allclose(equations.up_params(H, g), -H_inv @ g, **close)
-    assert_allclose(equations.up_params(H, G), -G @ H_inv, **close)
-    assert_allclose(equations.s_test(H, T[0]), H_inv @ T[0], **close)
-    assert_allclose(equations.s_test(H, T), T @ H_inv, **close)
-    assert_allclose(equations.s_test(H, T, solve=partial(cg, rtol=1e-12)), T @ H_inv, **close)
-    s = equations.s_test(H, T)
-    assert equations.up_loss(G, s[0]).shape == (3,) and equations.up_loss(G, s).shape == (3, 3)
-    assert_allclose(equations.up_loss(G, s), -T @ H_inv @ G.T, **close)
-    assert equations.up_params(H, G).shape == (3, p)
+    assert_allclose(equations.up_params(inverse, g), -H_inv @ g, **close)
+    assert_allclose(equations.up_params(factorize(H), G), -G @ H_inv, **close)
+    assert_allclose(equations.s_test(inverse, T[0]), H_inv @ T[0], **close)
+    assert_allclose(equations.s_test(inverse, T), T @ H_inv, **close)
+    assert_allclose(equations.s_test(partial(cg, H, rtol=1e-12), T), T @ H_inv, **close)
+    s, everyone = equations.s_test(inverse, T), o.example_grads(theta, np.arange(o.n))
+    assert equations.up_loss(o, theta, s[0]).shape == (o.n,)
+    assert_allclose(equations.up_loss(o, theta, s), -T @ H_inv @ everyone.T, **close)
+    assert equations.up_params(inverse, G).shape == (3, p)
 
 
 # The everyday object ----------------------------------------------------------------------------
@@ -255,9 +259,9 @@ def test_damping_reaches_every_solver(problem, solver):
 
 def test_auto_takes_whichever_solver_needs_fewer_operations(monkeypatch):
     p = make_problem("LinearObjective-softmax")  # n = 40, p = 12, c = 3
-    monkeypatch.setattr(equations, "SMALL", 3)
+    monkeypatch.setattr(choosing, "SMALL", 3)
     # Writing out and factorising: 3 * 40 * 4^2 + 12^3 / 3 = 2,496. CG: steps * 4 * 40 * 12 each.
-    monkeypatch.setattr(equations, "STEPS", 1)
+    monkeypatch.setattr(choosing, "STEPS", 1)
     influence = Influence(p.objective, p.theta_hat)
     one = influence.up_loss(p.X_test[0], p.y_test[0])
     assert influence.report.solver == "auto (cg)"
@@ -270,15 +274,15 @@ def test_auto_takes_whichever_solver_needs_fewer_operations(monkeypatch):
 
 def test_auto_preconditions_cg_where_the_objective_knows_how(monkeypatch):
     p = make_problem("LinearObjective-squared")  # for which the preconditioner is exact
-    monkeypatch.setattr(equations, "SMALL", 3)
-    monkeypatch.setattr(equations, "FACTOR_LIMIT", 3)
+    monkeypatch.setattr(choosing, "SMALL", 3)
+    monkeypatch.setattr(choosing, "FACTOR_LIMIT", 3)
     influence = Influence(p.objective, p.theta_hat)
     influence.up_loss(p.X_test, p.y_test)
     assert influence.report.steps == 1
 
 
 def test_auto_does_not_write_out_what_must_be_made_column_by_column(network, monkeypatch):
-    monkeypatch.setattr(equations, "SMALL", 3)
+    monkeypatch.setattr(choosing, "SMALL", 3)
     influence = Influence(network.objective, network.theta_hat)
     influence.up_loss(network.X_test, network.y_test)
     assert influence.report.solver == "auto (cg)"
@@ -374,8 +378,8 @@ def test_what_is_remembered_cannot_be_changed_from_outside(logistic):
 
 
 def test_the_hessian_is_factorised_once(logistic, monkeypatch):
-    calls, factorize = [], equations.factorize
-    monkeypatch.setattr(equations, "factorize", lambda A: calls.append(A) or factorize(A))
+    calls = []
+    monkeypatch.setattr(choosing, "factorize", lambda A: calls.append(A) or factorize(A))
     influence = Influence(logistic.objective, logistic.theta_hat)
     assert not calls
     influence.up_loss(logistic.X_test, logistic.y_test)
@@ -503,7 +507,7 @@ def test_stochastic_estimation_is_a_solver_with_an_error_bar(logistic):
 
 def test_pert_params_is_the_derivative_of_moving_weight_to_the_changed_example(problem):
     o, (x, y), i = problem.objective, (problem.X_test[0], problem.y_test[0]), 3
-    H = Hessian(o, problem.theta_hat)
+    inverse = Inverse(Hessian(o, problem.theta_hat))
     before = o.test_grads(problem.theta_hat, o.X[[i]], o.y[[i]])[0]
     moved = o.test_grads(problem.theta_hat, [x], [y])[0]
     both = o.extended([x], [y])
@@ -514,7 +518,7 @@ def test_pert_params_is_the_derivative_of_moving_weight_to_the_changed_example(p
         fit(both.reweighted(w), problem.theta_hat, gtol=GTOL).theta for w in weights.T
     )
     slope = (heavier - lighter) / (2 * EPS)
-    assert relative_error(equations.pert_params(H, moved, before), slope) < 1e-5
+    assert relative_error(equations.pert_params(inverse, moved, before), slope) < 1e-5
 
 
 def test_pert_loss_is_the_derivative_of_refitting_with_a_moved_input(problem, influence):
@@ -562,11 +566,11 @@ def test_replacing_is_leaving_out_and_adding(problem, influence):
     new = influence.predicted_perturbed_change(
         [4], problem.X_test[:1], problem.y_test[:1], problem.X_test, problem.y_test
     )[:, 0]
-    bare = o.test_grads(problem.theta_hat, o.X[[4]], o.y[[4]])
-    added = o.test_grads(problem.theta_hat, problem.X_test[:1], problem.y_test[:1])
     s_test = influence.s_test(problem.X_test, problem.y_test)
-    expected = o.weights[4] * (equations.up_loss(added, s_test) - equations.up_loss(bare, s_test))
-    assert_allclose(new, expected[:, 0], rtol=1e-9, atol=1e-14)
+    both = o.extended(problem.X_test[:1], problem.y_test[:1])
+    scores = equations.up_loss(both, problem.theta_hat, s_test)  # the penalty is in both
+    expected = o.weights[4] * (scores[:, -1] - scores[:, 4])
+    assert_allclose(new, expected, rtol=1e-9, atol=1e-14)
 
 
 def test_pert_loss_takes_one_test_point(problem, influence):

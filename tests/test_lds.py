@@ -112,7 +112,7 @@ def test_it_is_printed_with_its_error():
         ({"kept": np.ones((4, 6), dtype=bool)}, r"booleans of shape \(k, 5\)"),
         ({"kept": np.tri(4, 5, dtype=bool)}, "subsets of equal size"),
         ({"outcomes": np.zeros((2, 3))}, r"scores \(m, n\) and outcomes \(m, k\)"),
-        ({"outcomes": np.full((2, 4), np.nan)}, "finite scores and outcomes"),
+        ({"outcomes": np.full((2, 4), np.nan)}, "outcomes holds NaN"),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(change, words):
@@ -122,7 +122,7 @@ def test_bad_input_is_refused_in_one_sentence(change, words):
 
 
 def test_halves_of_nothing_and_retraining_from_nowhere_are_refused(rng):
-    with pytest.raises(ValueError, match="n=1, k=3"):
+    with pytest.raises(ValueError, match="n must be a whole number of at least 2, got 1"):
         random_halves(1, 3, rng)
     p = make_problem("LinearObjective-logistic")
     kept = random_halves(p.objective.n, 3, rng)

@@ -85,7 +85,7 @@ def test_theta_is_a_matrix_of_features_by_classes_flattened_by_rows():
 @pytest.mark.parametrize("make_objective", LINEAR)
 def test_double_precision_is_the_default(make_objective):
     o = make_objective()
-    from_single = LinearObjective(o.loss, o.X.astype(np.float32), o.y)
+    from_single = LinearObjective(o.losses, o.X.astype(np.float32), o.y)
     assert o.X.dtype == from_single.X.dtype == np.float64
     assert fit(o).theta.dtype == o.grad(np.zeros(o.p)).dtype == np.float64
 

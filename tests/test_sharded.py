@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose
 from problems import HAS_TORCH, SOLVERS, make_examples, make_problem
 
 import minfluence as mi
+from minfluence import seam
 from minfluence.objectives.sharded import Alone, Chunks, Ranks, ShardedObjective
 from minfluence.saved_scores import save_up_loss
 
@@ -113,13 +114,14 @@ def test_operations_add_up(softmax, tmp_path):
         assert getattr(o, name) == pytest.approx(getattr(whole, name))
 
 
-@pytest.mark.parametrize("change", [lambda o: o.perturbed(0, o.like.X[0], 0)])
-def test_examples_in_a_file_cannot_be_changed(change, softmax, tmp_path):
-    o = on_disk(tmp_path, softmax.objective)
-    with pytest.raises(ValueError, match="cannot be changed, only weighted"):
-        change(o)
-    with pytest.raises(ValueError, match="cannot be changed, only weighted"):
-        o.extended(o.like.X, o.like.y)
+def test_examples_in_a_file_cannot_be_changed(softmax, tmp_path):
+    o, p = on_disk(tmp_path, softmax.objective), softmax
+    assert not isinstance(o, seam.ChangeableObjective)
+    new = p.X_test[:1], p.y_test[:1]
+    with pytest.raises(ValueError, match="ShardedObjective cannot be changed, only weighted"):
+        mi.refit_perturbed(o, p.theta_hat, [0], *new, progress=False)
+    with pytest.raises(ValueError, match="ShardedObjective cannot be changed, only weighted"):
+        mi.attack(o, p.theta_hat, [0], p.X_test[:1], *new, progress=False)
 
 
 def test_bad_rows_of_a_file_are_found_at_once(softmax, tmp_path):
@@ -305,5 +307,5 @@ def test_scores_of_another_run_are_not_mixed_in(softmax, tmp_path):
         save(mi.Influence(p.objective, p.theta_hat, damping=0.1), folder=tmp_path)
     with pytest.raises(ValueError, match="weights changed"):
         save(mi.Influence(p.objective.upweighted(3, 1e-9), p.theta_hat), folder=tmp_path)
-    with pytest.raises(ValueError, match="batch_size must be at least 1"):
+    with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1"):
         save(mi.Influence(p.objective, p.theta_hat), folder=tmp_path, batch_size=0)

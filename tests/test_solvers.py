@@ -401,7 +401,7 @@ def test_a_single_repeat_has_no_error_bar(logistic):
     [
         ({"depth": 0}, "depth must be a whole number of at least 1, got 0"),
         ({"repeats": 2.5}, "repeats must be a whole number of at least 1, got 2.5"),
-        ({"batch_size": 41}, "batch_size must lie in 1 .. 40, got 41"),
+        ({"batch_size": 41}, "batch_size must be a whole number in 1 .. 40, got 41"),
         ({"scale": -1.0}, "scale must be greater than 0, got -1.0"),
     ],
 )

@@ -108,7 +108,7 @@ def test_samples_keep_the_kind_of_curvature():
 def test_gauss_newton_of_losses_that_hide_their_scores_is_refused():
     X, y = network_examples()
     o = TorchObjective(lambda t, X, y: F.softplus(-y * (X @ t)), X, y, p=2)
-    with pytest.raises(ValueError, match="use TorchObjective.from_module"):
+    with pytest.raises(ValueError, match="scores\\(theta, X\\) and value"):
         mi.Hessian(o, np.zeros(2), curvature="gauss-newton")
     with pytest.raises(ValueError, match="curvature must be .*, got 'gn'"):
         mi.Hessian(o, np.zeros(2), curvature="gn")
@@ -251,7 +251,7 @@ def test_a_mean_in_place_of_losses_is_refused_with_the_remedy():
     ("options", "sentence"),
     [
         ({"dtype": np.int64}, "dtype must be float64 or float32"),
-        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1"),
         ({"l2": -1.0}, "l2 must be a number of at least 0"),
     ],
 )

@@ -91,13 +91,13 @@ def test_an_index_may_come_in_any_whole_number_type(i):
 
 def test_a_new_target_is_not_rounded_when_the_old_ones_are_whole_numbers():
     o = make_objective("LinearObjective", "squared")
-    whole = type(o)(o.loss, o.X, np.round(o.y).astype(int))
+    whole = type(o)(o.losses, o.X, np.round(o.y).astype(int))
     assert whole.perturbed(3, o.X[3], 2.5).y[3] == 2.5
 
 
 def test_lists_will_do():
     o = make_objective("LinearObjective", "squared")
-    from_lists = type(o)(o.loss, o.X.tolist(), o.y.tolist(), l2=o.l2)
+    from_lists = type(o)(o.losses, o.X.tolist(), o.y.tolist(), l2=o.l2)
     assert from_lists.risk(np.ones(4)) == o.risk(np.ones(4))
 
 

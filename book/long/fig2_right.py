@@ -23,7 +23,7 @@ from pathlib import Path
 
 import minfluence as mi
 import numpy as np
-from minfluence.models import CONVOLUTIONS, _patches, _unpatched
+from minfluence.models.convolutional import CONVOLUTIONS, patches, unpatched
 from scipy.optimize import minimize
 
 RESULTS = Path(__file__).parent.parent / "results"
@@ -49,7 +49,7 @@ class FastGradient:
     def __init__(self, objective, chunk=50):
         self.objective, self.shapes, self.chunk = objective, objective.losses.shapes, chunk
         side = objective.losses.side
-        self.patches = _patches(objective.X.reshape(-1, side, side, 1), *CONVOLUTIONS[0])
+        self.patches = patches(objective.X.reshape(-1, side, side, 1), *CONVOLUTIONS[0])
 
     def __call__(self, theta, weights=None):
         """Risk and gradient.  (p,), (n,) -> scalar, (p,)."""
@@ -69,7 +69,7 @@ class FastGradient:
         W = [a.reshape(shape) for a, shape in zip(cut, self.shapes, strict=True)]
         inputs, outputs = [], []
         for layer, (size, stride) in enumerate(CONVOLUTIONS):  # forward
-            inputs.append(_patches(outputs[-1], size, stride) if layer else P)
+            inputs.append(patches(outputs[-1], size, stride) if layer else P)
             outputs.append(np.tanh(inputs[-1] @ W[2 * layer] + W[2 * layer + 1]))
         mean, rows = outputs[-1].mean(axis=(1, 2)), np.arange(len(y))
         S = mean @ W[-2] + W[-1]
@@ -88,7 +88,7 @@ class FastGradient:
             g = [inputs[layer].reshape(len(flat), -1).T @ flat, flat.sum(axis=0), *g]
             if layer:
                 P = (flat @ W[2 * layer].T).reshape(*slope.shape[:3], -1)
-                back = _unpatched(P, outputs[layer - 1].shape, size, stride)
+                back = unpatched(P, outputs[layer - 1].shape, size, stride)
         return -log_p[rows, y], np.concatenate([a.ravel() for a in g])
 
 

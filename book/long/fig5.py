@@ -93,7 +93,7 @@ def attack(objective, theta, M, indices, images, x_test, y_test, feature_map, bu
         features, vjp = feature_map(x)
         X = objective.X.copy()
         X[indices] = features
-        objective = mi.LinearObjective(objective.loss, X, objective.y, objective.l2)
+        objective = mi.LinearObjective(objective.losses, X, objective.y, objective.l2)
         theta = refit(objective, theta, M)
         margins.append(y_test * (theta @ x_test))
     return np.array(margins)

@@ -1,11 +1,22 @@
 """Invert the Hessian on its strongest directions only, found by Arnoldi's iteration."""
 
+from typing import Any
+
 import numpy as np
 
-from minfluence.solvers import Solution
+from minfluence import seam, validate
+from minfluence.seam import Solution
+from minfluence.solvers import certified
 
 
-def arnoldi(A, B, *, rank, steps=None, rng=None):
+def arnoldi(
+    A: seam.Operator,
+    B: Any,
+    *,
+    rank: int,
+    steps: int | None = None,
+    rng: np.random.Generator | int | None = None,
+) -> Solution:
     """Solve ``A x = b`` in the span of the eigenvectors of largest eigenvalue; a solver.
 
     Everything outside that span is dropped, as if the curvature there were infinite.
@@ -19,7 +30,7 @@ def arnoldi(A, B, *, rank, steps=None, rng=None):
         Eigenvalues kept, those of largest size.
     steps : int, optional
         Products with `A`: the dimension of the Krylov space, by default twice `rank`.
-    rng : numpy.random.Generator, optional
+    rng : numpy.random.Generator or seed, optional
         Draws the starting vector; a fixed seed by default.
 
     Returns
@@ -40,17 +51,15 @@ def arnoldi(A, B, *, rank, steps=None, rng=None):
     p, steps = A.shape[0], 2 * rank if steps is None else steps
     if not 1 <= rank <= steps:
         raise ValueError(f"Expected 1 <= rank <= steps, got rank={rank} and steps={steps}.")
-    rng = np.random.default_rng(0) if rng is None else rng
-    values, U = _ritz(A, rng.standard_normal(p), min(steps, p))
+    start = validate.generator(rng).standard_normal(p)
+    values, U = _ritz(A, start, min(steps, p))
     strongest = np.argsort(-abs(values))[:rank]
     values, U = values[strongest], U[:, strongest]
     x = U @ ((U.T @ B).T / values).T  # (p, rank) (rank, m)
-    size = np.linalg.norm(B, axis=0)
-    residual = np.linalg.norm(B - A @ x, axis=0) / np.where(size > 0, size, 1.0)
-    return Solution(x, residual <= 1e-8, np.full_like(residual, steps, dtype=int), residual)
+    return certified(A, B, x, steps)
 
 
-def _ritz(A, v, steps):
+def _ritz(A: seam.Operator, v: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues and eigenvectors of A in the Krylov space of v.  -> (r,), (p, r)."""
     Q, AQ, size = np.empty((len(v), 0)), np.empty((len(v), 0)), np.linalg.norm(v)
     while Q.shape[1] < steps:

@@ -1,11 +1,16 @@
 """K-FAC and EK-FAC: curvature, layer by layer, as a product of two small matrices."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-from minfluence.solvers import Solution
+from minfluence import seam
+from minfluence.seam import Solution
+from minfluence.solvers import certified
 
 
-def kfac(A, B):
+def kfac(A: Any, B: np.ndarray) -> Solution:
     """Solve ``A x = b`` with K-FAC's approximation of the Gauss-Newton matrix; a solver.
 
     The gradient of one example in the matrix of a layer is ``outer(a, g)``: what the layer saw,
@@ -39,7 +44,7 @@ def kfac(A, B):
     return _solve(A, B, lambda a, g, of_a, of_g, w: np.outer(of_a, of_g))
 
 
-def ekfac(A, B):
+def ekfac(A: Any, B: np.ndarray) -> Solution:
     """Solve ``A x = b`` with EK-FAC: K-FAC's eigenvectors, and along each the true curvature.
 
     Parameters and result as in `kfac`, cost as well: the second moments ``E[(Q_aᵀ a)² (Q_gᵀ g)²]``
@@ -52,10 +57,10 @@ def ekfac(A, B):
     return _solve(A, B, lambda a, g, of_a, of_g, w: (a**2 * w).T @ (g**2).sum(axis=0))
 
 
-def _solve(A, B, eigenvalues):
+def _solve(A: Any, B: np.ndarray, eigenvalues: Callable) -> Solution:
     """Divide by the eigenvalues in each layer's own eigenvectors."""
     o = getattr(A, "objective", None)
-    if not hasattr(getattr(o, "losses", None), "by_label") or np.ndim(o.l2):
+    if o is None or not isinstance(o.losses, seam.LayeredLosses) or np.ndim(o.l2):
         raise ValueError(
             "K-FAC needs a Hessian of an objective whose losses are a minfluence.attribution.MLP, "
             "with one l2 for all parameters."
@@ -66,12 +71,10 @@ def _solve(A, B, eigenvalues):
         of_a, Q_a = np.linalg.eigh(a.T @ (w * a))
         of_g, Q_g = np.linalg.eigh(np.einsum("cni,cnj->ij", w * g, g))
         scale = o.weights.sum() * eigenvalues(a @ Q_a, g @ Q_g, of_a, of_g, w)  # (in, out)
-        scale = scale + o._penalty + A.damping
+        scale = scale + o.penalty + A.damping
         block = slice(start, start + scale.size)
         V = np.einsum("ia,ijm,jb->abm", Q_a, B[block].reshape(*scale.shape, -1), Q_g, optimize=True)
         V = np.einsum("ia,abm,jb->ijm", Q_a, V / scale[:, :, None], Q_g, optimize=True)
         x[block] = V.reshape(B[block].shape)
         start = block.stop
-    size = np.linalg.norm(B, axis=0)
-    residual = np.linalg.norm(B - A @ x, axis=0) / np.where(size > 0, size, 1.0)
-    return Solution(x, residual <= 1e-8, np.zeros_like(residual, dtype=int), residual)
+    return certified(A, B, x, steps=0)

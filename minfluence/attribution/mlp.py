@@ -5,6 +5,10 @@ from dataclasses import dataclass
 import autograd.numpy as np
 import numpy as onp
 from autograd.scipy.special import logsumexp
+from numpy import ndarray
+
+from minfluence import validate
+from minfluence.models.layers import Shapes, cut, size
 
 
 @dataclass(frozen=True)
@@ -24,28 +28,28 @@ class MLP:
     row of each is the intercept. Networks can be stacked: ``(..., p)`` with ``(..., n, d)``.
     """
 
-    widths: tuple
+    widths: tuple[int, ...]
 
-    def __call__(self, theta, X, y):
+    def __call__(self, theta: ndarray, X: ndarray, y: ndarray) -> ndarray:
         """Loss of every example.  (..., p), (..., n, d), (..., n) -> (..., n)."""
         return self.value(self.scores(theta, X), y)
 
-    def value(self, S, y):
+    def value(self, S: ndarray, y: ndarray) -> ndarray:
         """Softmax loss of scores.  (..., n, c), (..., n) -> (..., n)."""
         return logsumexp(S, axis=-1) - np.sum(S * onp.eye(self.widths[-1])[y.astype(int)], axis=-1)
 
-    def scores(self, theta, X):
+    def scores(self, theta: ndarray, X: ndarray) -> ndarray:
         """Scores of every class.  (..., p), (..., n, d) -> (..., n, c)."""
         return self.inputs(theta, X)[-1] @ self.matrices(theta)[-1]
 
-    def inputs(self, theta, X):
+    def inputs(self, theta: ndarray, X: ndarray) -> list[ndarray]:
         """What each layer sees, a 1 for the intercept at the end.  -> list of (..., n, in + 1)."""
         seen = [_with_one(X)]
         for W in self.matrices(theta)[:-1]:
             seen.append(_with_one(np.tanh(seen[-1] @ W)))
         return seen
 
-    def output_grads(self, theta, seen, slope):
+    def output_grads(self, theta: ndarray, seen: list[ndarray], slope: ndarray) -> list[ndarray]:
         """Backpropagation: gradient of the loss in the outputs of each layer, before tanh.
 
         Parameters
@@ -66,7 +70,7 @@ class MLP:
             grads.insert(0, (grads[0] @ W[:-1].T) * (1 - A[..., :-1] ** 2))
         return grads
 
-    def by_label(self, theta, X):
+    def by_label(self, theta: ndarray, X: ndarray) -> list[tuple[ndarray, ndarray]]:
         """Inputs and output gradients of each layer, for every label that the model might draw.
 
         The gradients of label y are scaled by the root of its probability, so that sums over
@@ -84,33 +88,29 @@ class MLP:
         slope = slope * np.sqrt(P.T)[:, :, None]
         return list(zip(seen, self.output_grads(theta, seen, slope), strict=True))
 
-    def matrices(self, theta):
+    def matrices(self, theta: ndarray) -> list[ndarray]:
         """Theta cut into its layers.  (..., p) -> list of (..., in + 1, out)."""
-        cut, start = [], 0
-        for rows, columns in self.shapes:
-            part = theta[..., start : start + rows * columns]
-            cut.append(part.reshape(*theta.shape[:-1], rows, columns))
-            start += rows * columns
-        return cut
+        return cut(theta, self.shapes)
 
     @property
-    def shapes(self):
+    def shapes(self) -> Shapes:
         """Shape of the matrix of each layer."""
-        return [(d + 1, c) for d, c in zip(self.widths[:-1], self.widths[1:], strict=True)]
+        return tuple((d + 1, c) for d, c in zip(self.widths[:-1], self.widths[1:], strict=True))
 
-    def n_parameters(self, n_features):
+    def n_parameters(self, n_features: int) -> int:
         """Length of theta; inputs of another width are refused."""
         if n_features != self.widths[0]:
             raise ValueError(f"Expected inputs of width {self.widths[0]}, got {n_features}.")
-        return sum(rows * columns for rows, columns in self.shapes)
+        return size(self.shapes)
 
-    def start(self, rng):
+    def start(self, rng: onp.random.Generator | int) -> ndarray:
         """Random parameters to train from: variance 1 / inputs, intercepts 0.  -> (p,)."""
+        rng = validate.generator(rng)
         parts = [rng.standard_normal(shape) / onp.sqrt(shape[0] - 1) for shape in self.shapes]
         for W in parts:
             W[-1] = 0.0
         return onp.concatenate([W.ravel() for W in parts])
 
 
-def _with_one(A):
+def _with_one(A: ndarray) -> ndarray:
     return np.concatenate([A, onp.ones((*A.shape[:-1], 1))], axis=-1)

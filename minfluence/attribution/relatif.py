@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from minfluence.influence import up_params
-from minfluence.solvers import direct
+from minfluence.influence import Influence, up_params
+from minfluence.inverse import Inverse
 
 
-def theta_relatif(influence, X_test, y_test, solve=direct):
+def theta_relatif(influence: Influence, X_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
     """``I_up,loss(z_i, z_test) / ||H⁻¹ ∇L(z_i)||``: per unit of change of the parameters.
 
     Under a budget on how far theta may move, these examples change the test loss most.
@@ -16,8 +16,6 @@ def theta_relatif(influence, X_test, y_test, solve=direct):
     influence : minfluence.Influence
     X_test : array, shape (m, ...)
     y_test : array, shape (m,)
-    solve : callable ``(A, B) -> Solution``
-        Moves theta for every example; see `minfluence.direct`.
 
     Returns
     -------
@@ -32,11 +30,11 @@ def theta_relatif(influence, X_test, y_test, solve=direct):
     Barshan, Brunet & Dziugaite (2020), section 3.
     """
     G = influence.objective.example_grads(influence.theta, np.arange(influence.objective.n))
-    moved = up_params(influence.H, G, solve)
+    moved = up_params(Inverse(influence.H), G)
     return influence.up_loss(X_test, y_test) / np.linalg.norm(moved, axis=1)
 
 
-def loss_relatif(influence, X_test, y_test):
+def loss_relatif(influence: Influence, X_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
     """``I_up,loss(z_i, z_test) / sqrt(-I_up,loss(z_i, z_i))``: per unit of self-influence's root.
 
     Up to a factor of the test point it is minus a cosine in the metric of H⁻¹: the length of a

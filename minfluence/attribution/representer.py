@@ -1,10 +1,14 @@
 """Representer points: the scores of a test point as a sum over the training examples."""
 
+from typing import Any
+
 import numpy as np
 from autograd import elementwise_grad
 
+from minfluence import seam
 
-def representer_values(objective, theta, X_test):
+
+def representer_values(objective: Any, theta: np.ndarray, X_test: np.ndarray) -> np.ndarray:
     """Contribution of every training example to every score of a test point.
 
     Where the penalised risk is stationary in the matrix W of the last layer, ``l2 W = -Σ w_i a_i
@@ -34,16 +38,18 @@ def representer_values(objective, theta, X_test):
     Yeh, Kim, Yen & Ravikumar (2018).
     """
     o, network = objective, getattr(objective, "losses", None)
-    if not hasattr(network, "inputs") or np.ndim(o.l2) or not o.l2 > 0:
+    if not isinstance(network, seam.LayeredLosses) or np.ndim(o.l2) or not o.l2 > 0:
         raise ValueError(
             "Representer points need the losses of a minfluence.attribution.MLP and one l2 > 0."
         )
     seen, seen_test = (network.inputs(theta, X)[-1] for X in (o.X, np.asarray(X_test)))
-    alpha = -o.weights[:, None] / o._penalty * _slopes(o, theta, o.X, o.y)
+    alpha = -o.weights[:, None] / o.penalty * _slopes(o, theta, o.X, o.y)
     return (seen_test @ seen.T)[:, :, None] * alpha
 
 
-def representer(objective, theta, X_test, y_test):
+def representer(
+    objective: Any, theta: np.ndarray, X_test: np.ndarray, y_test: np.ndarray
+) -> np.ndarray:
     """Representer values on the scale of ``up_loss``: what they do to the test loss.
 
     The slope of the test loss times the values, per unit of weight. It equals the gradient dot
@@ -64,7 +70,7 @@ def representer(objective, theta, X_test, y_test):
     return np.einsum("mnc,mc->mn", values, slopes) / objective.weights
 
 
-def _slopes(objective, theta, X, y):
+def _slopes(objective: Any, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Gradient of each example's loss in its scores.  -> (n, c)."""
     network = objective.losses
     return elementwise_grad(network.value)(network.scores(theta, X), y)

@@ -1,9 +1,16 @@
 """Gradients alone: their inner product, at the end of training or summed along the way."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from minfluence import seam
+from minfluence.influence import up_loss
 
-def gradient_dot(objective, theta, X_test, y_test):
+
+def gradient_dot(
+    objective: seam.Objective, theta: np.ndarray, X_test: np.ndarray, y_test: np.ndarray
+) -> np.ndarray:
     """Influence with the identity in place of the Hessian: ``-∇L(z_test)ᵀ ∇L(z_i)``.
 
     What one step of gradient descent on z_i would do to the test loss, per unit of step size.
@@ -20,10 +27,16 @@ def gradient_dot(objective, theta, X_test, y_test):
     -------
     array, shape (m, n)
     """
-    return -objective.example_dots(theta, objective.test_grads(theta, X_test, y_test).T).T
+    return up_loss(objective, theta, objective.test_grads(theta, X_test, y_test))
 
 
-def tracin(objective, thetas, step_sizes, X_test, y_test):
+def tracin(
+    objective: seam.Objective,
+    thetas: Sequence[np.ndarray],
+    step_sizes: Sequence[float],
+    X_test: np.ndarray,
+    y_test: np.ndarray,
+) -> np.ndarray:
     """TracIn: gradient dot products summed over checkpoints, times the step taken from each.
 
     With gradient descent on the whole training set and every step a checkpoint, this is the first

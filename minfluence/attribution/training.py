@@ -4,8 +4,22 @@ import autograd.numpy as np
 import numpy as onp
 from autograd import grad
 
+from minfluence import validate
+from minfluence.attribution.mlp import MLP
 
-def train(network, starts, X, y, l2, *, steps=300, step_size=0.02, checkpoints=1):
+STEP_SIZE = 0.02  # of Adam, at the start; it falls to 0 like a quarter of a cosine
+
+
+def train(
+    network: MLP,
+    starts: onp.ndarray,
+    X: onp.ndarray,
+    y: onp.ndarray,
+    l2: float,
+    *,
+    steps: int = 300,
+    checkpoints: int = 1,
+) -> tuple[onp.ndarray, onp.ndarray]:
     """Train by Adam on all examples at once; stacked networks train side by side.
 
     Parameters
@@ -16,8 +30,6 @@ def train(network, starts, X, y, l2, *, steps=300, step_size=0.02, checkpoints=1
     y : array of int, shape (..., n)
     l2 : float
     steps : int
-    step_size : float
-        At the start; it falls to 0 like a quarter of a cosine.
     checkpoints : int
         Parameters to return, at equal distances; the last are those at the end.
 
@@ -32,11 +44,13 @@ def train(network, starts, X, y, l2, *, steps=300, step_size=0.02, checkpoints=1
     Kingma & Ba (2015).
     """
 
-    def risks(thetas):
+    def risks(thetas: onp.ndarray) -> onp.ndarray:
         losses = np.mean(network(thetas, X, y), axis=-1)
         return np.sum(losses) + 0.5 * l2 * np.sum(thetas**2)  # networks do not see one another
 
-    sizes = step_size * onp.cos(0.5 * onp.pi * onp.arange(steps) / steps)
+    steps = validate.count("steps", steps)
+    checkpoints = validate.count("checkpoints", checkpoints, most=steps)
+    sizes = STEP_SIZE * onp.cos(0.5 * onp.pi * onp.arange(steps) / steps)
     ends = onp.linspace(0, steps, checkpoints + 1).astype(int)
     theta, mean, square, path = starts, 0.0, 0.0, []
     for t, size in enumerate(sizes, start=1):

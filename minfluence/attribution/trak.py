@@ -1,9 +1,22 @@
 """TRAK: linearise the network, project its gradients at random, solve a logistic regression."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from minfluence import seam, validate
 
-def trak(objective, thetas, X_test, y_test, *, width, damping=0.0, rng=None):
+
+def trak(
+    objective: seam.Objective,
+    thetas: Sequence[np.ndarray],
+    X_test: np.ndarray,
+    y_test: np.ndarray,
+    *,
+    width: int,
+    damping: float = 0.0,
+    rng: np.random.Generator | int | None = None,
+) -> np.ndarray:
     """Score by TRAK, averaged over several trained models.
 
     For a classifier, ``L = log(1 + exp(-f))`` with the log-odds f of the right class, so with
@@ -25,7 +38,7 @@ def trak(objective, thetas, X_test, y_test, *, width, damping=0.0, rng=None):
     width : int
         Columns of P, smaller than n unless damped.
     damping : float
-    rng : numpy.random.Generator, optional
+    rng : numpy.random.Generator or seed, optional
         Draws P, one for each model; a fixed seed by default.
 
     Returns
@@ -41,8 +54,9 @@ def trak(objective, thetas, X_test, y_test, *, width, damping=0.0, rng=None):
     ----------
     Park, Georgiev, Ilyas, Leclerc & Madry (2023).
     """
-    rng = np.random.default_rng(0) if rng is None else rng
-    n, kernels, slopes, test_slopes = objective.n, [], [], []
+    rng, damping = validate.generator(rng), validate.number("damping", damping)
+    n, width = objective.n, validate.count("width", width)
+    kernels, slopes, test_slopes = [], [], []
     if damping == 0 and width >= n:
         raise ValueError(f"width must be smaller than n = {n} without damping, got {width}.")
     for theta in thetas:
@@ -57,7 +71,9 @@ def trak(objective, thetas, X_test, y_test, *, width, damping=0.0, rng=None):
     return -q_test[:, None] * np.mean(kernels, axis=0) * q
 
 
-def _features(objective, theta, P, X, y):
+def _features(
+    objective: seam.Objective, theta: np.ndarray, P: np.ndarray, X: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Projected gradients of the log-odds, and the probability of all other classes."""
     q = -np.expm1(-objective.test_losses(theta, X, y))
     return -(objective.test_grads(theta, X, y) @ P) / q[:, None], q

@@ -1,258 +1,335 @@
-"""The training examples and the weight of each: what every objective has in common.
+"""What all objectives share: the weight of each example, the penalty, and verbs made of verbs.
 
 Everything that the paper does to a training set (give an example more weight, leave it out,
-change it) is here, once; `AutogradObjective` and `LinearObjective` add the derivatives.
+change it) is here, once; each objective adds its way of computing derivatives.
 """
 
 import copy
-from numbers import Real
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Self
 
 import numpy as np
 
+from minfluence import seam, validate
 
-class TrainingSet:
-    """Examples `X`, `y`, their weights in the risk, and the strength of the L2 penalty.
 
-    The risk is ``sum_i weights[i] * (loss_i(theta) + l2/2 * theta @ theta)`` with weights 1/n
-    unless changed: the paper folds the penalty into each example's loss, so an example that is
-    left out takes its share of the penalty with it.
+class BaseObjective(ABC):
+    """Penalised, weighted mean loss: ``sum_i weights[i] * (loss_i(theta) + l2/2 theta @ theta)``.
+
+    Weights are 1/n unless changed. The paper folds the penalty into each example's loss, so an
+    example that is left out takes its share of the penalty with it.
 
     Parameters
     ----------
+    losses : callable ``(theta, X, y) -> (n,)``
+        The model.
+    n : int
+        Number of examples.
+    p : int or None
+        Number of parameters, where it is known beforehand.
+    l2 : float, or array, shape (p,)
+        Strength of the penalty, one for all parameters or one for each.
+    fold_l2 : bool
+        False for a penalty that is a term of the risk by itself.
+    dtype : dtype
+        Floating-point type of every result.
+    """
+
+    # Operations of one product and of the whole matrices, where an objective counts them.
+    hvp_flops: Any = 0.0
+    hessian_flops: Any = np.inf
+    gauss_newton_flops: Any = np.inf
+
+    def __init__(
+        self,
+        losses: Any,
+        n: int,
+        p: int | None,
+        l2: Any = 0.0,
+        fold_l2: bool = True,
+        dtype: Any = np.float64,
+    ) -> None:
+        self.losses, self.p, self.fold_l2 = losses, p, fold_l2
+        self.l2 = validate.l2(l2, p, dtype)
+        self.weights = np.full(n, 1.0 / n, dtype=dtype)
+
+    @property
+    def n(self) -> int:
+        """Number of training examples, also those of weight zero."""
+        return len(self.weights)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Floating-point type of the examples and of every result."""
+        return self.weights.dtype
+
+    # What an objective adds ---------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def example_shape(self) -> tuple[int, ...]:
+        """Shape of one input."""
+
+    @abstractmethod
+    def examples(self, indices: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and labels of some examples, which may be named more than once."""
+
+    @abstractmethod
+    def check_examples(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        """More examples as arrays that fit these, or one clear sentence."""
+
+    @abstractmethod
+    def risk(self, theta: np.ndarray) -> float:
+        """R(theta) = sum_i w_i L(z_i, theta), penalty included.  (p,) -> scalar."""
+
+    @abstractmethod
+    def grad(self, theta: np.ndarray) -> np.ndarray:
+        """Gradient of the risk.  (p,) -> (p,)."""
+
+    @abstractmethod
+    def hvp_at(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """The map V -> Hessian of the risk at theta times V; V is (p,) or a block (p, k)."""
+
+    @abstractmethod
+    def gnvp_at(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """The map V -> Gauss-Newton matrix at theta times V; V is (p,) or a block (p, k)."""
+
+    @abstractmethod
+    def example_dots(self, theta: np.ndarray, V: np.ndarray) -> np.ndarray:
+        """grad L(z_i, theta) . v for every i at once.  (p,), (p,) or (p, k) -> (n,) or (n, k)."""
+
+    # The same for inputs that were checked, without penalty, as NumPy
+
+    @abstractmethod
+    def _loss_values(self, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """(p,), (m, ...), (m,) -> (m,)."""
+
+    @abstractmethod
+    def _loss_grads(self, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """(p,), (m, ...), (m,) -> (m, p)."""
+
+    @abstractmethod
+    def _input_grads(
+        self, theta: np.ndarray, v: np.ndarray, X: np.ndarray, y: np.ndarray
+    ) -> np.ndarray:
+        """(p,), (p,), (m, ...), (m,) -> (m, ...)."""
+
+    @abstractmethod
+    def _of(self, X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> "BaseObjective":
+        """Other examples with this model and penalty."""
+
+    # Other weights, other examples ----------------------------------------------------------------
+
+    def reweighted(self, weights: np.ndarray) -> Self:
+        """The same examples with other weights in the risk.  (n,) -> a new objective."""
+        return self._changed(weights=validate.weights(weights, self.n, self.dtype))
+
+    def upweighted(self, i: Any, eps: float) -> Self:
+        """Add `eps` to the weight of example `i` (or of each of several examples)."""
+        weights = self.weights.copy()
+        weights[validate.indices(i, self.n)] += eps
+        return self.reweighted(weights)
+
+    def without(self, indices: Any) -> Self:
+        """Leave out one example or several; the others keep their weight."""
+        weights = self.weights.copy()
+        weights[validate.indices(indices, self.n)] = 0.0
+        if not weights.any():
+            raise ValueError("without(indices) would leave no example: keep at least one.")
+        return self.reweighted(weights)
+
+    def subset(self, indices: Any) -> "BaseObjective":
+        """Only these examples, each with the weight that keeps the risk a mean."""
+        indices = validate.indices(indices, self.n)
+        return self._of(*self.examples(indices), self.weights[indices] * (self.n / len(indices)))
+
+    def on(self, X: Any, y: Any) -> "BaseObjective":
+        """The same model and penalty on other examples, with equal weights.  -> a new objective."""
+        X, y = self.check_examples(X, y)
+        return self._of(X, y, np.full(len(X), 1.0 / len(X), dtype=self.dtype))
+
+    # The penalty ----------------------------------------------------------------------------------
+
+    @property
+    def penalty(self) -> np.ndarray:
+        """Strength of the penalty in the risk: a number, or one for each parameter (p,)."""
+        return self.penalties(self.weights)
+
+    def penalties(self, weights: np.ndarray) -> np.ndarray:
+        """The same for other weights.  (n,) -> as `l2`; (n, k) -> (k,), or (p, k)."""
+        totals = weights.sum(axis=0) if self.fold_l2 else np.ones(weights.shape[1:])
+        return np.multiply.outer(self.l2, totals).astype(self.dtype)
+
+    @property
+    def example_l2(self) -> Any:
+        """Strength of the penalty in the loss of one example."""
+        return self.l2 if self.fold_l2 else 0.0
+
+    # Verbs made of verbs --------------------------------------------------------------------------
+
+    def grads(self, thetas: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Gradients at many parameter vectors, each for its own weights of the examples.
+
+        (p, k), (n, k) -> (p, k)
+        """
+        pairs = zip(thetas.T, weights.T, strict=True)
+        return np.stack([self.reweighted(w).grad(theta) for theta, w in pairs], axis=1)
+
+    def hvp(self, theta: np.ndarray, V: np.ndarray) -> np.ndarray:
+        """Hessian of the risk at theta times V.  (p,), (p,) or (p, k) -> like V."""
+        return self.hvp_at(theta)(V)
+
+    def hessian(self, theta: np.ndarray) -> np.ndarray:
+        """The Hessian itself, column by column.  (p,) -> (p, p)."""
+        return symmetric(self.hvp(theta, np.eye(np.size(theta), dtype=self.dtype)))
+
+    def gnvp(self, theta: np.ndarray, V: np.ndarray) -> np.ndarray:
+        """Gauss-Newton matrix at theta times V.  (p,), (p,) or (p, k) -> like V."""
+        return self.gnvp_at(theta)(V)
+
+    def gauss_newton(self, theta: np.ndarray) -> np.ndarray:
+        """The Gauss-Newton matrix itself, column by column.  (p,) -> (p, p)."""
+        return symmetric(self.gnvp(theta, np.eye(np.size(theta), dtype=self.dtype)))
+
+    def example_grads(self, theta: np.ndarray, indices: Any) -> np.ndarray:
+        """Gradients of the penalised losses of some training examples.  -> (len(indices), p)."""
+        indices, theta = validate.indices(indices, self.n), self._theta(theta)
+        return self._loss_grads(theta, *self.examples(indices)) + self.example_l2 * theta
+
+    def input_grads(self, theta: np.ndarray, v: np.ndarray, indices: Any) -> np.ndarray:
+        """d/dx of grad L(z_i, theta) . v.  (p,), (p,), (k,) -> (k, ...), shaped like the inputs."""
+        indices, theta = validate.indices(indices, self.n), self._theta(theta)
+        v = validate.columns(v, theta.size, self.dtype).reshape(theta.size, -1)[:, 0]
+        return self._input_grads(theta, v, *self.examples(indices))
+
+    def test_losses(self, theta: np.ndarray, X_test: Any, y_test: Any) -> np.ndarray:
+        """Bare losses, without penalty, of test points.  -> (m,)."""
+        return self._loss_values(self._theta(theta), *self.check_examples(X_test, y_test))
+
+    def test_grads(self, theta: np.ndarray, X_test: Any, y_test: Any) -> np.ndarray:
+        """Gradients of the bare losses of test points.  -> (m, p)."""
+        return self._loss_grads(self._theta(theta), *self.check_examples(X_test, y_test))
+
+    def preconditioner(self, theta: np.ndarray, damping: float = 0.0) -> seam.Operator | None:
+        """Approximate inverse of ``H + damping I`` for `minfluence.cg`; None if it has none."""
+        return None
+
+    def to_native(self, V: np.ndarray) -> Any:
+        """An array in the form in which this objective computes: here as it is."""
+        return V
+
+    def to_numpy(self, V: Any) -> np.ndarray:
+        """The way back from `to_native`."""
+        return V
+
+    def _theta(self, theta: Any) -> np.ndarray:
+        return validate.theta(theta, self.p).astype(self.dtype, copy=False)
+
+    def _changed(self, **attributes: Any) -> Self:
+        new = copy.copy(self)
+        vars(new).update(attributes)
+        return new
+
+
+class ArrayObjective(BaseObjective):
+    """An objective whose examples are arrays in memory, so that they can be replaced.
+
+    Parameters
+    ----------
+    losses, l2, fold_l2, p
+        As in `BaseObjective`; `p` need not be told for losses with ``n_parameters``.
     X : array, shape (n, ...)
         One example per row.
     y : array, shape (n,)
-    l2 : float
-        Strength of the penalty ``l2/2 * theta @ theta``, at least 0.
     dtype : dtype
         Floating-point type of `X` and of every result.
 
     Raises
     ------
     ValueError
-        For empty, non-finite or mismatched arrays, unscaled 8-bit pixels, or a negative `l2`.
+        For empty, non-finite or mismatched arrays, unscaled 8-bit pixels, labels that the losses
+        do not know, or a negative `l2`.
     """
 
-    fold_l2 = True  # whether each example's loss carries its share of the penalty
-
-    def __init__(self, X, y, l2=0.0, dtype=np.float64):
-        self.X, self.y = check_examples(X, y, dtype)
-        self.l2 = check_strength("l2", l2)
-        self.weights = np.full(self.n, 1.0 / self.n, dtype=self.X.dtype)
-
-    # Operations of one product and of the whole matrices, where an objective counts them.
-    hvp_flops, hessian_flops, gauss_newton_flops = 0.0, np.inf, np.inf
-
-    @property
-    def n(self):
-        """Number of training examples (rows of `X`, also those of weight zero)."""
-        return len(self.X)
-
-    @property
-    def dtype(self):
-        """Floating-point type of the examples and of every result."""
-        return self.X.dtype
+    def __init__(
+        self,
+        losses: Any,
+        X: Any,
+        y: Any,
+        l2: Any = 0.0,
+        *,
+        fold_l2: bool = True,
+        p: int | None = None,
+        dtype: Any = np.float64,
+    ) -> None:
+        self.X, self.y = validate.examples(X, y, dtype)
+        if isinstance(losses, seam.SizedLosses):
+            p = losses.n_parameters(self.X.shape[1])
+        if isinstance(losses, seam.CheckedLosses):
+            losses.check_labels(self.y, training=True)
+        super().__init__(losses, len(self.X), p, l2, fold_l2, dtype)
 
     @property
-    def example_shape(self):
+    def example_shape(self) -> tuple[int, ...]:
         """Shape of one input."""
         return self.X.shape[1:]
 
-    def examples(self, indices):
+    def examples(self, indices: Any) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and labels of some examples, which may be named more than once."""
         return self.X[indices], self.y[indices]
 
-    def on(self, X, y):
-        """The same model and penalty on other examples, with equal weights.  -> a new objective."""
-        X, y = self.check_test(X, y)
-        return self._changed(X=X, y=y, weights=np.full(len(X), 1.0 / len(X), dtype=self.dtype))
+    def check_examples(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        """More examples as arrays that fit these, or one clear sentence."""
+        X, y = validate.examples(X, y, self.dtype, self.example_shape)
+        if isinstance(self.losses, seam.CheckedLosses):
+            self.losses.check_labels(y, training=False)
+        return X, y
 
-    def preconditioner(self, theta, damping=0.0):
-        """Approximate inverse of ``H + damping I`` for `minfluence.cg`; None if nobody has one."""
-
-    def reweighted(self, weights):
-        """The same examples with other weights in the risk.  (n,) -> a new objective."""
-        weights = np.asarray(weights, dtype=self.dtype)
-        if weights.shape != (self.n,) or not np.isfinite(weights).all():
-            raise ValueError(f"weights must be {self.n} finite numbers, got shape {weights.shape}.")
-        return self._changed(weights=weights)
-
-    def upweighted(self, i, eps):
-        """Add `eps` to the weight of example `i` (or of each of several examples)."""
-        weights = self.weights.copy()
-        weights[self._indices(i)] += eps
-        return self.reweighted(weights)
-
-    def without(self, indices):
-        """Leave out one example or several; the others keep their weight."""
-        weights = self.weights.copy()
-        weights[self._indices(indices)] = 0.0
-        if not weights.any():
-            raise ValueError("without(indices) would leave no example: keep at least one.")
-        return self.reweighted(weights)
-
-    def perturbed(self, i, x, y):
-        """Replace example `i` by ``(x, y)``."""
-        i = self._indices(i)
-        if len(i) > 1:
-            raise ValueError(f"perturbed replaces one example, got the indices {i.tolist()}.")
-        X_new, y_new = self.check_test(np.asarray(x)[None], np.asarray(y)[None])
+    def replaced(self, indices: Any, X_new: Any, y_new: Any) -> Self:
+        """Other examples in the place of these, with their weights.  -> a new objective."""
+        X_new, y_new = self.check_examples(X_new, y_new)
+        indices = validate.replacements(validate.indices(indices, self.n), self.n, len(X_new))
         X, y = self.X.copy(), self.y.astype(np.result_type(self.y, y_new))
-        X[i], y[i] = X_new, y_new
-        return self._changed(X=X, y=y)
+        X[indices], y[indices] = X_new, y_new
+        return self._of(X, y, self.weights)
 
-    def extended(self, X_new, y_new):
+    def perturbed(self, i: Any, x: Any, y: Any) -> Self:
+        """Replace example `i` by ``(x, y)``."""
+        return self.replaced(i, np.asarray(x)[None], np.asarray(y)[None])
+
+    def extended(self, X_new: Any, y_new: Any) -> Self:
         """The same risk, with new examples that wait at the end with weight zero."""
-        X_new, y_new = self.check_test(X_new, y_new)
-        return self._changed(
-            X=np.concatenate([self.X, X_new]),
-            y=np.concatenate([self.y, y_new]),
-            weights=np.concatenate([self.weights, np.zeros(len(X_new), self.X.dtype)]),
+        X_new, y_new = self.check_examples(X_new, y_new)
+        return self._of(
+            np.concatenate([self.X, X_new]),
+            np.concatenate([self.y, y_new]),
+            np.concatenate([self.weights, np.zeros(len(X_new), self.dtype)]),
         )
 
-    def subset(self, indices):
-        """Only these examples, each with the weight that keeps the risk a mean."""
-        indices = self._indices(indices)
-        weights = self.weights[indices] * (self.n / len(indices))
-        return self._changed(X=self.X[indices], y=self.y[indices], weights=weights)
+    def _of(self, X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> Self:
+        return self._changed(X=X, y=y, weights=weights)
 
-    @property
-    def _penalty(self):
-        """Strength of the penalty in the risk: a number, or one for each parameter (p,)."""
-        return self._penalties(self.weights)
+    # The obvious way, from the losses one by one; where there is a faster one, it replaces these
 
-    def _penalties(self, weights):
-        """The same for other weights.  (n,) -> as `l2`; (n, k) -> (k,), or (p, k)."""
-        totals = weights.sum(axis=0) if self.fold_l2 else np.ones(weights.shape[1:])
-        return np.multiply.outer(self.l2, totals).astype(self.dtype)
+    def risk(self, theta: np.ndarray) -> float:
+        """R(theta) = sum_i w_i L(z_i, theta), penalty included.  (p,) -> scalar."""
+        theta = self._theta(theta)
+        losses = self._loss_values(theta, self.X, self.y)
+        return self.weights @ losses + 0.5 * (self.penalty * theta) @ theta
 
-    @property
-    def _own_l2(self):
-        """Strength of the penalty in the loss of one example."""
-        return self.l2 if self.fold_l2 else 0.0
+    def grad(self, theta: np.ndarray) -> np.ndarray:
+        """Gradient of the risk.  (p,) -> (p,)."""
+        theta = self._theta(theta)
+        return self.weights @ self._loss_grads(theta, self.X, self.y) + self.penalty * theta
 
-    def to_native(self, V):
-        """An array in the form in which this objective computes: here as it is."""
-        return V
-
-    def to_numpy(self, V):
-        """The way back from `to_native`."""
-        return V
-
-    def _changed(self, **attributes):
-        new = copy.copy(self)
-        vars(new).update(attributes)
-        return new
-
-    def _indices(self, indices):
-        """Distinct positions in 0 .. n - 1 as an array, or one clear sentence."""
-        indices = np.atleast_1d(np.asarray(indices))
-        if indices.ndim != 1 or indices.size == 0 or indices.dtype.kind not in "iu":
-            raise ValueError(
-                f"Expected one index or a list of indices (whole numbers), got {indices!r}."
-            )
-        if indices.min() < 0 or indices.max() >= self.n:
-            raise ValueError(
-                f"Indices must lie in 0 .. {self.n - 1}, got {indices.min()} .. {indices.max()}."
-            )
-        if len(np.unique(indices)) < len(indices):
-            raise ValueError(f"Each index may occur once, got {indices.tolist()}.")
-        return indices
+    def example_dots(self, theta: np.ndarray, V: np.ndarray) -> np.ndarray:
+        """grad L(z_i, theta) . v for every i at once.  (p,), (p,) or (p, k) -> (n,) or (n, k)."""
+        theta = self._theta(theta)
+        V = validate.columns(V, theta.size, self.dtype)
+        return self._loss_grads(theta, self.X, self.y) @ V + (self.example_l2 * theta) @ V
 
 
-def check_examples(X, y, dtype=np.float64, like=None):
-    """Examples as finite floating-point arrays of matching length, or one clear sentence.
-
-    Parameters
-    ----------
-    X : array, shape (n, ...)
-    y : array, shape (n,)
-    dtype : dtype
-    like : array, optional
-        Training inputs whose feature shape `X` must share.
-
-    Returns
-    -------
-    X, y : arrays
-        `X` in the given dtype; `y` as it came, or in the given dtype if it holds floats.
-    """
-    X, y = np.asarray(X), np.asarray(y)
-    if X.ndim < 2 or y.ndim != 1 or len(X) != len(y):
-        raise ValueError(
-            "Expected X of shape (n, ...) and y of shape (n,), one row and one label per example, "
-            f"got {X.shape} and {y.shape}."
-        )
-    if len(X) == 0:
-        raise ValueError("Expected at least one example, got none.")
-    if like is not None and X.shape[1:] != like.shape[1:]:
-        raise ValueError(
-            f"Expected examples of shape {like.shape[1:]} as in training, got {X.shape[1:]}."
-        )
-    if X.dtype == np.uint8:
-        raise ValueError(
-            "X holds 8-bit integers: pass pixels as X / 255.0, or counts as X.astype(float)."
-        )
-    for name, values in (("X", X), ("y", y)):
-        if values.dtype.kind not in "fiub":
-            raise ValueError(f"{name} must hold numbers, got dtype {values.dtype}.")
-        if not np.isfinite(values).all():
-            raise ValueError(f"{name} holds NaN or infinity: drop or fill those entries first.")
-    return X.astype(dtype, copy=False), y.astype(dtype) if y.dtype.kind == "f" else y
-
-
-def check_replacements(objective, indices, X_new):
-    """Positions of the examples to be replaced, one for each new input, or one clear sentence."""
-    indices = np.asarray(indices)
-    if indices.shape != (len(X_new),) or indices.dtype.kind not in "iu" or not indices.size:
-        raise ValueError(
-            "Expected one index for each changed example, a list of whole numbers of length "
-            f"{len(X_new)}, got {indices!r}."
-        )
-    objective._indices(np.unique(indices))
-    return indices
-
-
-def check_strength(name, value):
-    """A finite number of at least 0 as a float, or one clear sentence."""
-    if not (isinstance(value, Real) and np.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} must be a number of at least 0, got {value!r}.")
-    return float(value)
-
-
-def check_l2(l2, p, dtype=np.float64):
-    """One strength for all parameters, or one for each of them (p,), or one clear sentence."""
-    if not (isinstance(l2, np.ndarray) and l2.ndim):
-        return check_strength("l2", l2)
-    good = l2.dtype.kind in "fiu" and p in (None, l2.size) and l2.ndim == 1
-    if not (good and np.isfinite(l2).all() and (l2 >= 0).all()):
-        expected = "a vector with one for each parameter" if p is None else f"a vector of {p}"
-        raise ValueError(
-            f"l2 must be a number of at least 0, or {expected}, got an array of shape {l2.shape}."
-        )
-    return l2.astype(dtype)
-
-
-def check_columns(V, p, dtype=np.float64):
-    """A vector (p,) or a block of columns (p, k), or one clear sentence."""
-    V = np.asarray(V, dtype=dtype)
-    if V.ndim not in (1, 2) or len(V) != p:
-        raise ValueError(
-            f"Expected a vector of shape ({p},) or ({p}, k) for k columns, got {V.shape}."
-        )
-    return V
-
-
-def check_theta(theta, p=None):
-    """Parameters as one finite, flat vector (of length p, when known), or one clear sentence."""
-    theta = np.asarray(theta)
-    if theta.dtype.kind in "iub":
-        theta = theta.astype(float)
-    if theta.ndim != 1 or (p is not None and theta.size != p):
-        expected = "(p,)" if p is None else f"({p},)"
-        raise ValueError(
-            f"theta must be one flat vector of shape {expected}, got {theta.shape}: "
-            "flatten matrices with .ravel()."
-        )
-    if not np.isfinite(theta).all():
-        raise ValueError("theta holds NaN or infinity: the fit that made it has diverged.")
-    return theta
+def symmetric(A: np.ndarray) -> np.ndarray:
+    """A matrix that is symmetric but for rounding, symmetric to the last bit."""
+    return 0.5 * (A + A.T)

@@ -9,26 +9,23 @@ so every verb is a few matrix products, as fast as BLAS.  Rows are taken in chun
 stay in the processor's cache, so memory does not grow with n.
 """
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import numpy as np
 from scipy.linalg import get_blas_funcs
 
-from minfluence.objectives.base import (
-    TrainingSet,
-    check_columns,
-    check_examples,
-    check_l2,
-    check_theta,
-)
-
-CHUNK_BYTES = 2**23  # one chunk of X, or of its scores: what two cores share comfortably in cache
+from minfluence import seam, validate
+from minfluence.memory import CHUNK_BYTES, blocks, rows_in
+from minfluence.objectives.base import ArrayObjective
 
 
-class LinearObjective(TrainingSet):
+class LinearObjective(ArrayObjective):
     """Penalised, weighted mean loss of a linear model, with its derivatives in closed form.
 
     Parameters
     ----------
-    loss : LinearLoss
+    losses : LinearLoss
         One of ``minfluence.models``, such as ``logistic`` or ``softmax(n_classes)``.
     X : array, shape (n, d)
     y : array, shape (n,)
@@ -46,120 +43,108 @@ class LinearObjective(TrainingSet):
     Koh & Liang (2017), sections 2 and 2.3.
     """
 
-    def __init__(self, loss, X, y, l2=0.0, *, fold_l2=True, dtype=np.float64):
-        if not hasattr(loss, "curvature"):
+    losses: seam.LinearLosses
+    p: int
+
+    def __init__(
+        self,
+        losses: seam.LinearLosses,
+        X: Any,
+        y: Any,
+        l2: Any = 0.0,
+        *,
+        fold_l2: bool = True,
+        dtype: Any = np.float64,
+    ) -> None:
+        if not isinstance(losses, seam.LinearLosses):
             raise ValueError(
                 "LinearObjective expects one of the losses of minfluence.models, which know "
-                f"their derivatives, got {loss!r}: use AutogradObjective for a loss of your own."
+                f"their derivatives, got {losses!r}: use AutogradObjective for a loss of your own."
             )
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise ValueError(f"dtype must be float64 or float32, got {dtype!r}.")
-        super().__init__(X, y, dtype=dtype)
-        if self.X.ndim != 2:
+        if np.ndim(X) > 2:
             raise ValueError(
-                f"LinearObjective expects X of shape (n, d), got {self.X.shape}: "
+                f"LinearObjective expects X of shape (n, d), got {np.shape(X)}: "
                 "flatten each example with X.reshape(len(X), -1)."
             )
-        loss.check_labels(self.y, training=True)
-        self.loss, self.fold_l2 = loss, fold_l2
-        self.l2 = check_l2(l2, self.p, dtype)
+        super().__init__(losses, X, y, l2, fold_l2=fold_l2, dtype=validate.precision(dtype))
 
-    @property
-    def p(self):
-        """Number of parameters, d * c."""
-        return self.loss.n_parameters(self.X.shape[1])
-
-    def risk(self, theta):
-        """R(theta) = sum_i w_i L(z_i, theta), penalty included.  (p,) -> scalar."""
-        theta = self._theta(theta)
-        losses = self.loss.value(self._scores(self.X, theta), self.y)
-        return self.weights @ losses + 0.5 * (self._penalty * theta) @ theta
-
-    def grad(self, theta):
+    def grad(self, theta: np.ndarray) -> np.ndarray:
         """Gradient of the risk.  (p,) -> (p,)."""
         return self.grads(self._theta(theta)[:, None], self.weights[:, None])[:, 0]
 
-    def grads(self, thetas, weights):
+    def grads(self, thetas: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Gradients at many parameter vectors, each for its own weights of the examples.
 
         (p, k), (n, k) -> (p, k)
         """
-        G = self._penalties(weights) * thetas
+        G = self.penalties(weights) * thetas
         for X, y, w in self._chunks(self.y, weights, columns=thetas.shape[1]):
-            slope = self.loss.slope(self._scores(X, thetas), y)
+            slope = self.losses.slope(self._scores(X, thetas), y)
             slope *= w[:, None, :]
             G += self._to_theta(X, slope)
         return G
 
-    def hvp_at(self, theta):
+    def hvp_at(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         """The map V -> Hessian of the risk at theta times V; V is (p,) or a block (p, k).
 
         What depends on theta is computed once and shared by all later products.
         """
-        second = self.loss.second(self._scores(self.X, self._theta(theta)), self.y)
+        curvature = self.losses.curvature(self._scores(self.X, self._theta(theta)), self.y)
 
-        def hvp(V):
+        def hvp(V: np.ndarray) -> np.ndarray:
             block = self._block(V)
-            HV = self._penalty[..., None] * block
-            for X, w, Q in self._chunks(self.weights, second, columns=block.shape[1]):
-                curved = self.loss.times(Q, self._scores(X, block))
+            HV = self.penalty[..., None] * block
+            for X, w, Q in self._chunks(self.weights, curvature, columns=block.shape[1]):
+                curved = self.losses.times(Q, self._scores(X, block))
                 curved *= w[:, None, None]
                 HV += self._to_theta(X, curved)
             return HV.reshape(np.shape(V))
 
         return hvp
 
-    def hvp(self, theta, V):
-        """Hessian of the risk at theta times V.  (p,), (p,) or (p, k) -> like V."""
-        return self.hvp_at(theta)(V)
-
-    def gnvp_at(self, theta):
+    def gnvp_at(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         """The Gauss-Newton product: of a model linear in theta it is the Hessian's."""
         return self.hvp_at(theta)
 
-    def gnvp(self, theta, V):
-        """Gauss-Newton matrix at theta times V.  (p,), (p,) or (p, k) -> like V."""
-        return self.hvp(theta, V)
-
-    def gauss_newton(self, theta):
+    def gauss_newton(self, theta: np.ndarray) -> np.ndarray:
         """The Gauss-Newton matrix itself, which is the Hessian.  (p,) -> (p, p)."""
         return self.hessian(theta)
 
-    def hessian(self, theta):
+    def hessian(self, theta: np.ndarray) -> np.ndarray:
         """The Hessian itself, from one weighted product XᵀX for each pair of scores.
 
         Where a constant added to all scores changes nothing, the rows of D_i sum to zero, and the
         pairs of a score with itself follow from the others: c (c - 1) / 2 products instead of
         c (c + 1) / 2.  (p,) -> (p, p)
         """
-        d, c = self.X.shape[1], self.loss.n_outputs
-        blocks = np.zeros((len(self._pairs), d, d), dtype=self.X.dtype)
+        d, c = self.X.shape[1], self.losses.n_outputs
+        blocks = np.zeros((len(self._pairs), d, d), dtype=self.dtype)
         for X, w, D in self._curvatures(theta):
             for block, (a, b) in zip(blocks, self._pairs, strict=True):
                 _add_gram(block, X, w * D[:, a, b])
-        H = np.zeros((d, c, d, c), dtype=self.X.dtype)
+        H = np.zeros((d, c, d, c), dtype=self.dtype)
         for block, (a, b) in zip(blocks, self._pairs, strict=True):
-            H[:, a, :, b] = H[:, b, :, a] = _symmetric(block)
-        if self.loss.shift_invariant:
+            H[:, a, :, b] = H[:, b, :, a] = _mirrored(block)
+        if self.losses.shift_invariant:
             for a in range(c):
                 H[:, a, :, a] = -sum(H[:, a, :, b] for b in range(c) if b != a)
         H = H.reshape(self.p, self.p)
-        H[np.diag_indices(self.p)] += self._penalty
+        H[np.diag_indices(self.p)] += self.penalty
         return H
 
     @property
-    def hvp_flops(self):
+    def hvp_flops(self) -> float:
         """Floating-point operations of one product with the Hessian: X V and Xᵀ U."""
         return 4.0 * self.n * self.p
 
     @property
-    def hessian_flops(self):
+    def hessian_flops(self) -> float:
         """Floating-point operations of the Hessian: symmetric products take half of 2 n d^2."""
         return 1.0 * len(self._pairs) * self.n * self.X.shape[1] ** 2
 
     gauss_newton_flops = hessian_flops
 
-    def preconditioner(self, theta, damping=0.0):
+    def preconditioner(self, theta: np.ndarray, damping: float = 0.0) -> "KroneckerInverse":
         """Approximate inverse of ``H + damping I``, for `minfluence.cg`.
 
         If every example had the mean curvature D, the Hessian would be the Kronecker product of
@@ -177,111 +162,82 @@ class LinearObjective(TrainingSet):
             Used as ``M @ v``, on (p,) or (p, k).
         """
         A, D_sum = self.curvature_factors(theta)
-        return KroneckerInverse(A, D_sum / self.weights.sum(), self._penalty + damping)
+        return KroneckerInverse(A, D_sum / self.weights.sum(), self.penalty + damping)
 
-    def curvature_factors(self, theta):
+    def curvature_factors(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Factors ``sum_i w_i x_i x_iᵀ`` and ``sum_i w_i D_i``.  -> (d, d), (c, c).
 
         Sums, so those of parts of a training set may be added.
         """
-        d, c = self.X.shape[1], self.loss.n_outputs
+        d, c = self.X.shape[1], self.losses.n_outputs
         A, D_sum = np.zeros((d, d), dtype=self.dtype), np.zeros((c, c), dtype=self.dtype)
         for X, w, D in self._curvatures(theta):
             _add_gram(A, X, w)
             D_sum += np.einsum("n,nab->ab", w, D)
-        return _symmetric(A), D_sum
+        return _mirrored(A), D_sum
 
-    def example_dots(self, theta, V):
+    def example_dots(self, theta: np.ndarray, V: np.ndarray) -> np.ndarray:
         """grad L(z_i, theta) . v for every i at once.  (p,), (p,) or (p, k) -> (n,) or (n, k)."""
         theta, block = self._theta(theta), self._block(V)
-        dots = np.empty((self.n, block.shape[1]), dtype=self.X.dtype)
-        start = 0
-        for X, y in self._chunks(self.y, columns=block.shape[1]):
-            slope = self.loss.slope(self._scores(X, theta), y)
-            T = self._scores(X, block)
-            dots[start : start + len(X)] = np.einsum("nc,nck->nk", slope, T)
-            start += len(X)
-        dots += (self._own_l2 * theta) @ block
+        dots = np.empty((self.n, block.shape[1]), dtype=self.dtype)
+        for X, y, out in self._chunks(self.y, dots, columns=block.shape[1]):
+            slope = self.losses.slope(self._scores(X, theta), y)
+            out[:] = np.einsum("nc,nck->nk", slope, self._scores(X, block))
+        dots += (self.example_l2 * theta) @ block
         return dots.reshape(self.n, *np.shape(V)[1:])
 
-    def example_grads(self, theta, indices):
-        """Gradients of the penalised losses of some training examples.  -> (len(indices), p)."""
-        indices = self._indices(indices)
-        theta = self._theta(theta)
-        return self._bare_grads(theta, self.X[indices], self.y[indices]) + self._own_l2 * theta
+    def _loss_values(self, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self.losses.value(self._scores(X, theta), y)
 
-    def input_grads(self, theta, v, indices):
-        """d/dx of grad L(z_i, theta) . v.  (p,), (p,), (k,) -> (k, d).
+    def _loss_grads(self, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+        slope = self.losses.slope(self._scores(X, theta), y)
+        return (X[:, :, None] * slope[:, None, :]).reshape(len(X), self.p)
 
-        From grad L . v = r(xᵀTheta)ᵀ (Vᵀ x): the product rule gives V r + Theta D (Vᵀ x).
-        """
-        indices = self._indices(indices)
-        X, y, theta = self.X[indices], self.y[indices], self._theta(theta)
-        Theta, V = (t.reshape(X.shape[1], -1) for t in (theta, self._block(v)))
+    def _input_grads(
+        self, theta: np.ndarray, v: np.ndarray, X: np.ndarray, y: np.ndarray
+    ) -> np.ndarray:
+        """From grad L . v = r(xᵀTheta)ᵀ (Vᵀ x): the product rule gives V r + Theta D (Vᵀ x)."""
+        Theta, V = (t.reshape(X.shape[1], -1) for t in (theta, v))
         S = X @ Theta
-        curved = self.loss.curvature(S, y, (X @ V)[:, :, None])[:, :, 0]
-        return self.loss.slope(S, y) @ V.T + curved @ Theta.T
-
-    def test_losses(self, theta, X_test, y_test):
-        """Bare losses, without penalty, of test points.  -> (m,)."""
-        X_test, y_test = self.check_test(X_test, y_test)
-        return self.loss.value(self._scores(X_test, self._theta(theta)), y_test)
-
-    def test_grads(self, theta, X_test, y_test):
-        """Gradients of the bare losses of test points.  -> (m, p)."""
-        return self._bare_grads(self._theta(theta), *self.check_test(X_test, y_test))
-
-    def check_test(self, X_test, y_test):
-        """Test points as arrays that fit this objective, or one clear sentence."""
-        X_test, y_test = check_examples(X_test, y_test, self.X.dtype, like=self.X)
-        self.loss.check_labels(y_test, training=False)
-        return X_test, y_test
+        curved = self.losses.times(self.losses.curvature(S, y), (X @ V)[:, :, None])[:, :, 0]
+        return self.losses.slope(S, y) @ V.T + curved @ Theta.T
 
     # Between flat theta and scores -------------------------------------------------------------
 
-    def _theta(self, theta):
-        return check_theta(theta, self.p).astype(self.X.dtype, copy=False)
-
-    def _block(self, V):
+    def _block(self, V: np.ndarray) -> np.ndarray:
         """One vector or a block of columns, always as (p, k)."""
-        return check_columns(V, self.p, self.X.dtype).reshape(self.p, -1)
+        return validate.columns(V, self.p, self.dtype).reshape(self.p, -1)
 
-    def _scores(self, X, theta):
+    def _scores(self, X: np.ndarray, theta: np.ndarray) -> np.ndarray:
         """X @ Theta.  (n, d), (p,) -> (n, c); for a block (p, k) -> (n, c, k)."""
-        c = self.loss.n_outputs
+        c = self.losses.n_outputs
         return (X @ theta.reshape(X.shape[1], -1)).reshape(len(X), c, *theta.shape[1:])
 
-    def _to_theta(self, X, U):
+    def _to_theta(self, X: np.ndarray, U: np.ndarray) -> np.ndarray:
         """Xᵀ U, flattened like theta.  (n, d), (n, c, k) -> (p, k)."""
         return (X.T @ U.reshape(len(X), -1)).reshape(self.p, -1)
 
-    def _bare_grads(self, theta, X, y):
-        slope = self.loss.slope(self._scores(X, theta), y)
-        return (X[:, :, None] * slope[:, None, :]).reshape(len(X), self.p)
-
     @property
-    def _pairs(self):
+    def _pairs(self) -> list[tuple[int, int]]:
         """The pairs of scores whose blocks of the Hessian must be computed."""
         return [
             (a, b)
-            for a in range(self.loss.n_outputs)
-            for b in range(a + (not self.loss.shift_invariant))
+            for a in range(self.losses.n_outputs)
+            for b in range(a + (not self.losses.shift_invariant))
         ]
 
-    def _curvatures(self, theta):
+    def _curvatures(self, theta: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
         """Chunks of X, the weights, and every example's curvature D (rows, c, c) in its scores."""
-        c = self.loss.n_outputs
-        second = self.loss.second(self._scores(self.X, self._theta(theta)), self.y)
-        unit = np.eye(c, dtype=self.X.dtype)[None]
-        for X, w, Q in self._chunks(self.weights, second, columns=c):
-            yield X, w, self.loss.times(Q, unit)
+        c = self.losses.n_outputs
+        curvature = self.losses.curvature(self._scores(self.X, self._theta(theta)), self.y)
+        unit = np.eye(c, dtype=self.dtype)[None]
+        for X, w, Q in self._chunks(self.weights, curvature, columns=c):
+            yield X, w, self.losses.times(Q, unit)
 
-    def _chunks(self, *arrays, columns):
+    def _chunks(self, *arrays: np.ndarray, columns: int) -> Iterator[tuple[np.ndarray, ...]]:
         """Rows of X, and of the other arrays, a cache-sized chunk at a time."""
-        width = max(self.X.shape[1], self.loss.n_outputs * columns)
-        rows = max(1, CHUNK_BYTES // (self.X.itemsize * width))
-        for start in range(0, self.n, rows):
-            part = slice(start, start + rows)
+        width = max(self.X.shape[1], self.losses.n_outputs * columns)
+        for part in blocks(self.n, rows_in(CHUNK_BYTES, self.X.itemsize * width)):
             yield self.X[part], *(a[part] for a in arrays)
 
 
@@ -297,14 +253,14 @@ class KroneckerInverse:
         Of several strengths the mean is taken.
     """
 
-    def __init__(self, A, D, ridge):
+    def __init__(self, A: np.ndarray, D: np.ndarray, ridge: Any) -> None:
         a, self._U = np.linalg.eigh(A)
         b, self._Q = np.linalg.eigh(D)
         values = np.outer(a, b) + np.mean(ridge)
         self._values = np.maximum(values, np.finfo(A.dtype).eps * values.max())  # never 0
         self.shape = (values.size, values.size)
 
-    def __matmul__(self, V):
+    def __matmul__(self, V: np.ndarray) -> np.ndarray:
         """(A ⊗ D + ridge I)⁻¹ V, for (p,) or (p, k): into the eigenvectors, divide, and back."""
         d, c = self._values.shape
         W = self._Q.T @ (self._U.T @ V.reshape(d, -1)).reshape(d, c, -1)
@@ -312,7 +268,7 @@ class KroneckerInverse:
         return (self._U @ W.reshape(d, -1)).reshape(V.shape)
 
 
-def _add_gram(A, X, weights):
+def _add_gram(A: np.ndarray, X: np.ndarray, weights: np.ndarray) -> None:
     """Add the upper triangle of Xᵀ diag(weights) X to A, in half the work of a whole product."""
     syrk = get_blas_funcs("syrk", (A,))
     for sign in (1.0, -1.0):  # a square root needs weights of one sign
@@ -321,7 +277,7 @@ def _add_gram(A, X, weights):
             syrk(sign, (X * root[:, None]).T, beta=1.0, c=A.T, lower=True, overwrite_c=True)
 
 
-def _symmetric(A):
+def _mirrored(A: np.ndarray) -> np.ndarray:
     """The whole matrix, given its upper triangle.  (d, d) -> (d, d)."""
     upper = np.triu(A)
     return upper + np.triu(A, 1).T

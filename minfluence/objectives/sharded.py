@@ -6,16 +6,18 @@ results glued together.  Solvers and influence do not notice.
 
 import atexit
 import mmap
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from minfluence.objectives.base import TrainingSet
+from minfluence import seam
+from minfluence.memory import CHUNK_BYTES, blocks, rows_in
+from minfluence.objectives.base import BaseObjective
 from minfluence.objectives.linear import KroneckerInverse
-
-CHUNK_BYTES = 2**23  # what is read from a file at a time: it stays in cache while it is worked on
 
 
 class Chunks:
@@ -34,27 +36,33 @@ class Chunks:
         Show a tqdm bar for a pass over the file that takes longer than two seconds.
     """
 
-    def __init__(self, like, X, y, rows=None, *, progress=True):
+    def __init__(
+        self,
+        like: BaseObjective,
+        X: Any,
+        y: Any,
+        rows: int | None = None,
+        *,
+        progress: bool = True,
+    ) -> None:
         if len(X) != len(y) or len(X) == 0:
             raise ValueError(f"Expected one label per example, got {len(X)} and {len(y)}.")
         bytes_per_row = like.dtype.itemsize * int(np.prod(X.shape[1:]))
         self.like, self.X, self.y, self.progress = like, X, y, progress
-        self.rows = max(1, CHUNK_BYTES // bytes_per_row) if rows is None else rows
-        self.sizes = [len(y[start : start + self.rows]) for start in range(0, len(y), self.rows)]
+        self.rows = rows_in(CHUNK_BYTES, bytes_per_row) if rows is None else rows
+        self.sizes = [part.stop - part.start for part in blocks(len(y), self.rows)]
         for _ in self:  # every row once, so that bad ones are found now
             pass
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[BaseObjective]:
         """Make one chunk after another; only one of them is in memory."""
-        starts = range(0, len(self.y), self.rows)
-        bar = tqdm(starts, desc="chunks", delay=2, leave=False, disable=not self.progress)
-        for start in bar:
-            part = slice(start, start + self.rows)
+        parts = list(blocks(len(self.y), self.rows))
+        for part in tqdm(parts, desc="chunks", delay=2, leave=False, disable=not self.progress):
             X = np.array(self.X[part])  # a copy
             _release(self.X)
             yield self.like.on(X, np.array(self.y[part]))
 
-    def examples(self, indices):
+    def examples(self, indices: Any) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and labels of some rows."""
         order = np.argsort(indices)  # a file is read from front to back
         back = np.argsort(order)
@@ -66,15 +74,15 @@ class Chunks:
 class Kept:
     """Objectives that are all in memory; what they know at theta is kept from step to step."""
 
-    def __init__(self, objectives):
+    def __init__(self, objectives: Iterable[BaseObjective]) -> None:
         self.objectives = list(objectives)
         self.like, self.sizes = self.objectives[0], [o.n for o in self.objectives]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[BaseObjective]:
         """One objective after another."""
         return iter(self.objectives)
 
-    def examples(self, indices):
+    def examples(self, indices: Any) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and labels of some examples, counted through all parts."""
         ends = np.cumsum(self.sizes)
         of_part = np.searchsorted(ends, indices, side="right")
@@ -106,7 +114,7 @@ class Ranks:
         Number of this process, and of how many.
     """
 
-    def __init__(self, timeout=600, backend=None):
+    def __init__(self, timeout: float = 600, backend: str | None = None) -> None:
         import torch
         from torch import distributed
 
@@ -119,12 +127,12 @@ class Ranks:
         on_gpu = distributed.get_backend() == "nccl"
         self._device = f"cuda:{torch.cuda.current_device()}" if on_gpu else "cpu"
 
-    def part(self, n):
+    def part(self, n: int) -> slice:
         """The rows of this process, of n.  -> slice."""
         ends = np.linspace(0, n, self.size + 1).astype(int)
         return slice(int(ends[self.rank]), int(ends[self.rank + 1]))
 
-    def sum(self, a):
+    def sum(self, a: Any) -> Any:
         """Add an array, or a tensor, over all processes; every one gets the sum."""
         is_tensor = isinstance(a, self._torch.Tensor)
         total = a.clone() if is_tensor else self._torch.tensor(a, device=self._device)
@@ -145,12 +153,12 @@ class Alone:
 
     rank, size = 0, 1
 
-    def sum(self, a):
-        """Nobody else has anything to add."""
+    def sum(self, a: Any) -> Any:
+        """There is nothing to add."""
         return np.asarray(a) if np.isscalar(a) else a
 
 
-class ShardedObjective(TrainingSet):
+class ShardedObjective(BaseObjective):
     """The sum of objectives: one risk, whose examples lie in several places.
 
     Parameters
@@ -166,59 +174,74 @@ class ShardedObjective(TrainingSet):
     call the same verbs in the same order; every one of them gets the whole result.
     """
 
-    def __init__(self, parts, ranks=None):
+    def __init__(
+        self,
+        parts: Chunks | Iterable[BaseObjective],
+        ranks: "Ranks | None" = None,
+    ) -> None:
         self.parts = parts if isinstance(parts, Chunks) else Kept(parts)
         self.ranks = Alone() if ranks is None else ranks
-        sizes = np.zeros(self.ranks.size, dtype=int)
-        sizes[self.ranks.rank] = sum(self.parts.sizes)
-        sizes = self.ranks.sum(sizes)
-        self._n, self._first = int(sizes.sum()), int(sizes[: self.ranks.rank].sum())
-        self.l2, self.p = self.like.l2, self.like.p
-        if not self.like.fold_l2:
+        self.like = like = self.parts.like
+        if not like.fold_l2:
             raise ValueError(
                 "A sum of parts would count a penalty that is a term of its own once for each "
                 "part: use fold_l2=True."
             )
-        self.weights = np.full(self.n, 1.0 / self.n, dtype=self.dtype)
+        sizes = np.zeros(self.ranks.size, dtype=int)
+        sizes[self.ranks.rank] = sum(self.parts.sizes)
+        sizes = self.ranks.sum(sizes)
+        self._first = int(sizes[: self.ranks.rank].sum())
+        super().__init__(like.losses, int(sizes.sum()), like.p, like.l2, dtype=like.dtype)
 
-    # What every training set has ---------------------------------------------------------------
-
-    @property
-    def like(self):
-        """An objective with this model, penalty and dtype, and some of the examples."""
-        return self.parts.like
-
-    @property
-    def n(self):
-        """Number of training examples, in all parts of all processes."""
-        return self._n
+    # What lies in the parts, and what all of them have in common -------------------------------
 
     @property
-    def dtype(self):
-        """Floating-point type of the examples and of every result."""
-        return self.like.dtype
-
-    @property
-    def example_shape(self):
+    def example_shape(self) -> tuple[int, ...]:
         """Shape of one input."""
         return self.like.example_shape
 
+    def check_examples(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        """More examples as arrays that fit these, or one clear sentence."""
+        return self.like.check_examples(X, y)
+
+    def to_native(self, V: np.ndarray) -> Any:
+        """An array in the form in which the parts compute."""
+        return self.like.to_native(V)
+
+    def to_numpy(self, V: Any) -> np.ndarray:
+        """The way back from `to_native`."""
+        return self.like.to_numpy(V)
+
+    def _of(self, X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> BaseObjective:
+        return self.like._of(X, y, weights)
+
+    def _loss_values(self, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self.like._loss_values(theta, X, y)
+
+    def _loss_grads(self, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self.like._loss_grads(theta, X, y)
+
+    def _input_grads(
+        self, theta: np.ndarray, v: np.ndarray, X: np.ndarray, y: np.ndarray
+    ) -> np.ndarray:
+        return self.like._input_grads(theta, v, X, y)
+
     @cached_property
-    def hvp_flops(self):
+    def hvp_flops(self) -> float:
         """Operations of one product, in proportion to those of one part."""
         return self.like.hvp_flops * self.n / self.like.n
 
     @cached_property
-    def hessian_flops(self):
+    def hessian_flops(self) -> float:
         """Operations of the Hessian."""
         return self.like.hessian_flops * self.n / self.like.n
 
     @cached_property
-    def gauss_newton_flops(self):
+    def gauss_newton_flops(self) -> float:
         """Operations of the Gauss-Newton matrix."""
         return self.like.gauss_newton_flops * self.n / self.like.n
 
-    def examples(self, indices):
+    def examples(self, indices: Any) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and labels of some examples, wherever they lie."""
         indices = np.atleast_1d(indices)
         mine = (indices >= self._first) & (indices < self._first + sum(self.parts.sizes))
@@ -228,43 +251,17 @@ class ShardedObjective(TrainingSet):
             X[mine], y[mine] = self.parts.examples(indices[mine] - self._first)
         return self.ranks.sum(X), self.ranks.sum(y)
 
-    def subset(self, indices):
-        """Only these examples, gathered in one ordinary objective."""
-        indices = self._indices(indices)
-        weights = self.weights[indices] * (self.n / len(indices))
-        return self.like.on(*self.examples(indices)).reweighted(weights)
-
-    def perturbed(self, i, x, y):
-        """Not possible: the examples may lie in a file."""
-        raise ValueError(NO_CHANGE)
-
-    def extended(self, X_new, y_new):
-        """Not possible: the examples may lie in a file."""
-        raise ValueError(NO_CHANGE)
-
-    def on(self, X, y):
-        """The same model on other examples, in one ordinary objective."""
-        return self.like.on(X, y)
-
-    def to_native(self, V):
-        """An array in the form in which the parts compute."""
-        return self.like.to_native(V)
-
-    def to_numpy(self, V):
-        """The way back from `to_native`."""
-        return self.like.to_numpy(V)
-
     # Sums over parts ---------------------------------------------------------------------------
 
-    def risk(self, theta):
+    def risk(self, theta: np.ndarray) -> float:
         """R(theta), penalty included.  (p,) -> scalar."""
         return float(self._sum(lambda part: part.risk(theta)))
 
-    def grad(self, theta):
+    def grad(self, theta: np.ndarray) -> np.ndarray:
         """Gradient of the risk.  (p,) -> (p,)."""
         return self._sum(lambda part: part.grad(theta))
 
-    def grads(self, thetas, weights):
+    def grads(self, thetas: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Gradients at many parameter vectors, each for its own weights.
 
         (p, k), (n, k) -> (p, k)
@@ -272,33 +269,25 @@ class ShardedObjective(TrainingSet):
         total = sum(part.grads(thetas, weights[rows]) for part, rows in self._parts())
         return self.ranks.sum(total)
 
-    def hvp_at(self, theta):
+    def hvp_at(self, theta: np.ndarray) -> Callable[[Any], Any]:
         """The map V -> Hessian of the risk at theta times V; V is (p,) or a block (p, k)."""
         return self._product(lambda part: part.hvp_at(theta))
 
-    def hvp(self, theta, V):
-        """Hessian of the risk at theta times V.  (p,), (p,) or (p, k) -> like V."""
-        return self.hvp_at(theta)(V)
-
-    def gnvp_at(self, theta):
+    def gnvp_at(self, theta: np.ndarray) -> Callable[[Any], Any]:
         """The map V -> Gauss-Newton matrix at theta times V; V is (p,) or a block (p, k)."""
         return self._product(lambda part: part.gnvp_at(theta))
 
-    def gnvp(self, theta, V):
-        """Gauss-Newton matrix at theta times V.  (p,), (p,) or (p, k) -> like V."""
-        return self.gnvp_at(theta)(V)
-
-    def hessian(self, theta):
+    def hessian(self, theta: np.ndarray) -> np.ndarray:
         """The Hessian itself.  (p,) -> (p, p)."""
         return self._sum(lambda part: part.hessian(theta))
 
-    def gauss_newton(self, theta):
+    def gauss_newton(self, theta: np.ndarray) -> np.ndarray:
         """The Gauss-Newton matrix itself.  (p,) -> (p, p)."""
         return self._sum(lambda part: part.gauss_newton(theta))
 
-    def preconditioner(self, theta, damping=0.0):
+    def preconditioner(self, theta: np.ndarray, damping: float = 0.0) -> KroneckerInverse | None:
         """Approximate inverse of ``H + damping I``, as of a `LinearObjective`, or None."""
-        if not hasattr(self.like, "curvature_factors"):
+        if not isinstance(self.like, seam.FactoredObjective):
             return None
         A, D = 0.0, 0.0
         for part, _ in self._parts():
@@ -310,36 +299,16 @@ class ShardedObjective(TrainingSet):
 
     # One result for each example, or for test points --------------------------------------------
 
-    def example_dots(self, theta, V):
+    def example_dots(self, theta: np.ndarray, V: np.ndarray) -> np.ndarray:
         """grad L(z_i, theta) . v for every i at once.  (p,), (p,) or (p, k) -> (n,) or (n, k)."""
         dots = np.zeros((self.n, *np.shape(V)[1:]), dtype=self.dtype)
         for part, rows in self._parts():
             dots[rows] = self.to_numpy(part.example_dots(theta, V))
         return self.ranks.sum(dots)
 
-    def example_grads(self, theta, indices):
-        """Gradients of the penalised losses of some training examples.  -> (len(indices), p)."""
-        return self.subset(indices).example_grads(theta, np.arange(np.size(indices)))
-
-    def input_grads(self, theta, v, indices):
-        """d/dx of grad L(z_i, theta) . v.  (p,), (p,), (k,) -> (k, ...), shaped like the inputs."""
-        return self.subset(indices).input_grads(theta, v, np.arange(np.size(indices)))
-
-    def test_losses(self, theta, X_test, y_test):
-        """Bare losses, without penalty, of test points.  -> (m,)."""
-        return self.like.test_losses(theta, X_test, y_test)
-
-    def test_grads(self, theta, X_test, y_test):
-        """Gradients of the bare losses of test points.  -> (m, p)."""
-        return self.like.test_grads(theta, X_test, y_test)
-
-    def check_test(self, X_test, y_test):
-        """Test points as arrays that fit this objective, or one clear sentence."""
-        return self.like.check_test(X_test, y_test)
-
     # Inside ------------------------------------------------------------------------------------
 
-    def _parts(self):
+    def _parts(self) -> Iterator[tuple[Any, slice]]:
         """Each part of this process, with the weights and the rows it has in the whole."""
         start = self._first
         for part, size in zip(self.parts, self.parts.sizes, strict=True):
@@ -347,30 +316,24 @@ class ShardedObjective(TrainingSet):
             yield part.reweighted(self.weights[rows]), rows
             start += size
 
-    def _sum(self, of_part):
+    def _sum(self, of_part: Callable[[Any], Any]) -> Any:
         """Add a quantity over the parts of this process, then over all processes."""
         return self.ranks.sum(sum(of_part(part) for part, _ in self._parts()))
 
-    def _product(self, of_part):
+    def _product(self, of_part: Callable[[Any], Callable]) -> Callable[[Any], Any]:
         """The sum of the linear maps that the parts make: kept if the parts themselves are."""
         kept = None
         if isinstance(self.parts, Kept):
             kept = [of_part(part) for part, _ in self._parts()]
 
-        def product(V):
+        def product(V: Any) -> Any:
             maps = kept or (of_part(part) for part, _ in self._parts())
             return self.ranks.sum(sum(m(V) for m in maps))
 
         return product
 
 
-NO_CHANGE = (
-    "The examples of a ShardedObjective cannot be changed, only weighted: change the arrays it was "
-    "made from, or take some of them with subset(indices)."
-)
-
-
-def _release(X):
+def _release(X: Any) -> None:
     """Give back the pages of a file mapped into memory, until they are read again."""
     mapped = getattr(X, "_mmap", None)
     if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):

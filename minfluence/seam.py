@@ -1,0 +1,271 @@
+"""What losses, an objective and a solver must have: the seam along which all parts meet.
+
+Solvers, influence and refits are written once against these protocols, and whatever has their
+members will do: nothing has to be registered or inherited.  A class named ``...Losses`` or
+``...Objective`` below the first of its kind is optional: who has it can do more.  Throughout, n is
+the number of training examples, p of parameters, d of features, c of scores, k of columns or of
+chosen examples, m of test points.  One conformance test, ``tests/test_seam.py``, holds every
+objective against this file.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+# Losses: the model ------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class Losses(Protocol):
+    """The loss of every example; row i depends on example i alone."""
+
+    def __call__(self, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """(p,), (n, ...), (n,) -> (n,)."""
+
+
+@runtime_checkable
+class SizedLosses(Losses, Protocol):
+    """Losses that know the length of theta."""
+
+    def n_parameters(self, n_features: int) -> int:
+        """p, for inputs of so many features; inputs that do not fit are refused."""
+
+
+@runtime_checkable
+class CheckedLosses(Losses, Protocol):
+    """Losses that look at labels before they compute with them."""
+
+    def check_labels(self, y: np.ndarray, training: bool) -> None:
+        """Raise a ValueError with one sentence for labels (n,) that will not do."""
+
+
+@runtime_checkable
+class ScoredLosses(Losses, Protocol):
+    """Losses that say where the scores end and the loss begins: for Gauss-Newton."""
+
+    def scores(self, theta: np.ndarray, X: np.ndarray) -> np.ndarray:
+        """(p,), (n, ...) -> (n, c)."""
+
+    def value(self, S: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Losses, given the scores.  (n, c), (n,) -> (n,)."""
+
+
+@runtime_checkable
+class LinearLosses(ScoredLosses, SizedLosses, CheckedLosses, Protocol):
+    """Losses of the scores ``X @ Theta`` that know their derivatives in them."""
+
+    n_outputs: int  # c
+    shift_invariant: bool  # whether a constant added to all scores of an example changes nothing
+
+    def slope(self, S: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Gradient in the scores.  (n, c, ...), (n,) -> (n, c, ...)."""
+
+    def curvature(self, S: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """What the Hessian D_i in the scores depends on.  (n, c), (n,) -> (n, c)."""
+
+    def times(self, Q: np.ndarray, T: np.ndarray) -> np.ndarray:
+        """D_i T_i for every i, given the curvature.  (n, c), (n, c, k) -> (n, c, k)."""
+
+
+@runtime_checkable
+class LayeredLosses(ScoredLosses, Protocol):
+    """Losses of a network that shows what its layers see: for K-FAC and representer points."""
+
+    def inputs(self, theta: np.ndarray, X: np.ndarray) -> list[np.ndarray]:
+        """What each layer sees, a 1 for the intercept at the end.  -> list of (n, in + 1)."""
+
+    def by_label(self, theta: np.ndarray, X: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Inputs and output gradients by layer, for each label.  -> (n, in + 1), (c, n, out)."""
+
+
+# Objective: the risk of a training set, and its derivatives -------------------------------------
+
+
+class Objective(Protocol):
+    """R(theta) = sum_i weights[i] (loss_i(theta) + penalty), KL section 2, and what follows."""
+
+    losses: Any  # the model
+    p: Any  # number of parameters, or None where only theta tells
+    l2: Any  # strength of the penalty l2/2 theta @ theta, a number or (p,)
+    fold_l2: bool  # whether each example's loss carries its share of the penalty
+    weights: np.ndarray  # (n,), in the risk: 1/n unless changed
+
+    @property
+    def n(self) -> int:
+        """Number of training examples."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float64 or float32, of theta and of every result."""
+
+    @property
+    def example_shape(self) -> tuple[int, ...]:
+        """Shape of one input."""
+
+    def examples(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs (k, ...) and labels (k,) of some examples, which may be named more than once."""
+
+    def check_examples(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        """More examples as arrays that fit these, or a ValueError with one sentence."""
+
+    # Other weights, other examples: each a new objective; this one stays as it is
+
+    def reweighted(self, weights: np.ndarray) -> "Objective":
+        """The same examples with other weights (n,)."""
+
+    def upweighted(self, i: Any, eps: float) -> "Objective":
+        """Add `eps` to the weight of one example, or of each of several."""
+
+    def without(self, indices: Any) -> "Objective":
+        """Leave out some examples; the others keep their weight."""
+
+    def subset(self, indices: Any) -> "Objective":
+        """Only these examples, with weights that keep the risk a mean."""
+
+    def on(self, X: Any, y: Any) -> "Objective":
+        """The same model and penalty on other examples, with equal weights."""
+
+    # Derivatives of the risk
+
+    def risk(self, theta: np.ndarray) -> float:
+        """R(theta), penalty included.  (p,) -> scalar."""
+
+    def grad(self, theta: np.ndarray) -> np.ndarray:
+        """Gradient of the risk.  (p,) -> (p,)."""
+
+    def grads(self, thetas: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Gradients at many thetas, each for its own weights.  (p, k), (n, k) -> (p, k)."""
+
+    def hvp_at(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """The map V -> H V at theta; V is (p,) or (p, k).  What theta alone decides, done once."""
+
+    def hvp(self, theta: np.ndarray, V: np.ndarray) -> np.ndarray:
+        """``hvp_at(theta)(V)``."""
+
+    def hessian(self, theta: np.ndarray) -> np.ndarray:
+        """H itself.  (p,) -> (p, p)."""
+
+    def gnvp_at(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """As `hvp_at`, with the Gauss-Newton matrix, which is never indefinite."""
+
+    def gnvp(self, theta: np.ndarray, V: np.ndarray) -> np.ndarray:
+        """``gnvp_at(theta)(V)``."""
+
+    def gauss_newton(self, theta: np.ndarray) -> np.ndarray:
+        """The Gauss-Newton matrix itself.  (p,) -> (p, p)."""
+
+    # Derivatives of one example's loss
+
+    def example_dots(self, theta: np.ndarray, V: np.ndarray) -> np.ndarray:
+        """grad L(z_i) . v for every i at once.  (p,), (p,) or (p, k) -> (n,) or (n, k)."""
+
+    def example_grads(self, theta: np.ndarray, indices: Any) -> np.ndarray:
+        """Gradients of some training examples' losses, penalty included.  -> (k, p)."""
+
+    def input_grads(self, theta: np.ndarray, v: np.ndarray, indices: Any) -> np.ndarray:
+        """d/dx of grad L(z_i) . v.  (p,), (p,), (k,) -> (k, ...)."""
+
+    def test_losses(self, theta: np.ndarray, X_test: Any, y_test: Any) -> np.ndarray:
+        """Losses of test points, without penalty.  -> (m,)."""
+
+    def test_grads(self, theta: np.ndarray, X_test: Any, y_test: Any) -> np.ndarray:
+        """Their gradients.  -> (m, p)."""
+
+    # How best to solve with H
+
+    hvp_flops: Any  # operations of one product; 0 where they are not counted
+    hessian_flops: Any  # operations of the whole matrix; inf where they are not counted
+    gauss_newton_flops: Any
+
+    def preconditioner(self, theta: np.ndarray, damping: float = 0.0) -> "Operator | None":
+        """Something close to the inverse of ``H + damping I``, or None."""
+
+    def to_native(self, V: np.ndarray) -> Any:
+        """An array in the form in which this objective computes, such as a tensor on a device."""
+
+    def to_numpy(self, V: Any) -> np.ndarray:
+        """The way back from `to_native`."""
+
+
+@runtime_checkable
+class ChangeableObjective(Protocol):
+    """An objective whose examples are in memory, and can be replaced."""
+
+    X: np.ndarray  # (n, ...)
+    y: np.ndarray  # (n,)
+
+    def replaced(self, indices: Any, X_new: Any, y_new: Any) -> Objective:
+        """Other examples in the place of these, with their weights."""
+
+    def perturbed(self, i: Any, x: Any, y: Any) -> Objective:
+        """Another example in the place of one."""
+
+    def extended(self, X_new: Any, y_new: Any) -> Objective:
+        """The same risk, with new examples that wait at the end with weight zero."""
+
+
+@runtime_checkable
+class FactoredObjective(Protocol):
+    """An objective whose Hessian is close to a Kronecker product."""
+
+    def curvature_factors(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Sums over examples, so those of parts may be added.  -> (d, d), (c, c)."""
+
+
+# Solver: H⁻¹ ------------------------------------------------------------------------------------
+
+
+class Operator(Protocol):
+    """A symmetric matrix, known by its products: a `Hessian`, or an ndarray."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(p, p)."""
+
+    def __matmul__(self, V: Any, /) -> Any:
+        """(p,) or (p, k) -> like V."""
+
+
+@runtime_checkable
+class SampledOperator(Protocol):
+    """A mean over n examples that can be seen through a few of them: for `lissa`."""
+
+    @property
+    def n(self) -> int:
+        """Examples to choose from."""
+
+    def sample(self, indices: np.ndarray) -> Operator:
+        """Unbiased estimate from some examples.  (b,) -> an operator."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a solver returns: a solution and its certificate.
+
+    Attributes
+    ----------
+    x : array, shape (p,) or (p, k)
+    converged : bool, or array of bool, shape (k,)
+    steps : int, or array of int, shape (k,)
+        Products with `A` that the solution of each right-hand side took.
+    residual : float, or array, shape (k,)
+        ``||b - A x|| / ||b||``, computed from the final `x`; NaN never, 0 for ``b = 0``.
+    spread : float, or array, shape (k,), optional
+        Error bar of a stochastic solver: the standard error of `x` over its repeats, relative to
+        ``||x||``. None for the others, and for a single repeat, which cannot know it.
+    """
+
+    x: Any
+    converged: Any
+    steps: Any
+    residual: Any
+    spread: Any = None
+
+
+class Solver(Protocol):
+    """Solve ``A x = b`` for one right-hand side (p,) or a block (p, k), touching only ``A @ v``."""
+
+    def __call__(self, A: Any, b: Any, /) -> Solution:
+        """Compute `x` in the form of `b`, and its residual afresh from `x`."""
