@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-import chapter
 import coursework
+import depends
 import nbformat
 import pytest
 
@@ -71,7 +71,7 @@ def without_data(name):
     """Why a test of an assignment cannot pass here: the reason, under the name of the test."""
     path = ROOT / "book" / f"{name}.ipynb"
     cells = [cell for cell in coursework.assignment(path).cells if cell.cell_type == "code"]
-    reasons = chapter.blocked([cell.source for cell in cells])
+    reasons = depends.blocked([cell.source for cell in cells])
     return {cells[k].metadata.nbgrader.grade_id: reason for k, reason in reasons.items()}
 
 
