@@ -2,16 +2,12 @@
 
 A cell that asks for a data set which ``mi.data`` cannot deliver is skipped, and so are the
 cells that depend on it; all others run and are compared. Nothing has to be declared: which cell
-needs which is read from their code (``tools/chapter.py``).
+needs which is read from their code (``tools/depends.py``).
 """
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "tools"))
-from chapter import blocked, source  # noqa: E402
+from chapter import code
+from depends import blocked
 
 
 def pytest_configure(config):
@@ -36,8 +32,7 @@ def pytest_collection_modifyitems(items):
         if notebook is None:
             continue
         if item.parent not in reasons:
-            code = [source(cell) for cell in notebook.cells if cell.cell_type == "code"]
-            reasons[item.parent] = blocked(code)
+            reasons[item.parent] = blocked(code(notebook.cells))
         reason = reasons[item.parent].get(item.cell_num)
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))

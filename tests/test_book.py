@@ -7,30 +7,27 @@ import subprocess
 import sys
 from pathlib import Path
 
+import chapter_map
 import pytest
+from address import address
+from chapter import BOOK, ROOT, chapters, notebooks, read, source, tags
+from contents import contents
 
 import minfluence
 
-ROOT = Path(__file__).resolve().parent.parent
-CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 MAX_LINES, MAX_WIDTH, MAX_BYTES = 25, 72, 1_500_000
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:root|work|home|tmp|Users)/[\w./-]*")
 
 
-def read(path):
+def text_of(path):
     return (ROOT / path).read_text(encoding="utf-8")
-
-
-def address():
-    """OWNER/NAME of the repository, from the one place where it is set."""
-    return re.search(r"^ +url: https://github\.com/([\w.-]+/[\w-]+)$", read("_config.yml"), re.M)[1]
 
 
 def install_lines():
     """What installs the package on Colab, with all that a chapter imports."""
-    home = f'    home = "git+https://github.com/{address()}"'
+    home = f'    home = "git+https://github.com/{address(text_of("_config.yml"))}"'
     return home + '\n    %pip install -q "minfluence[plots] @ {home}"'
 
 
@@ -38,11 +35,7 @@ def code_cells(notebook):
     """(where, source, cell) of every code cell."""
     for k, cell in enumerate(notebook["cells"]):
         if cell["cell_type"] == "code":
-            yield f"cell {k} ({cell['id']})", "".join(cell["source"]), cell
-
-
-def tags(cell):
-    return cell["metadata"].get("tags", [])
+            yield f"cell {k} ({cell['id']})", source(cell), cell
 
 
 def outputs(notebook):
@@ -69,8 +62,8 @@ def has_no_errors(notebook, path):
 
 
 def has_short_cells(notebook, path):
-    for where, source, _ in code_cells(notebook):
-        lines = [line for line in source.splitlines() if line.strip()]
+    for where, code, _ in code_cells(notebook):
+        lines = [line for line in code.splitlines() if line.strip()]
         if len(lines) > MAX_LINES:
             yield f"{where} has {len(lines)} lines of code, more than {MAX_LINES}"
         for line in lines:
@@ -95,27 +88,25 @@ def keeps_its_widgets(notebook, path):
 
 def installs_itself_on_colab(notebook, path):
     first = notebook["cells"][0]
-    source = "".join(first["source"])
+    code = source(first)
     if "remove-cell" not in tags(first):
         yield "the first cell is not tagged remove-cell"
-    if 'find_spec("minfluence") is None' not in source:
+    if 'find_spec("minfluence") is None' not in code:
         yield "the first cell does not look whether minfluence is there"
-    if install_lines() not in source:
+    if install_lines() not in code:
         yield "the first cell does not install from the address in _config.yml"
 
 
 def runs_outside_the_book(notebook, path):
-    for where, source, _ in code_cells(notebook):
-        if re.search(r"^\s*(from|import) (myst_nb|jupyterquiz|sphinx)", source, re.M):
+    for where, code, _ in code_cells(notebook):
+        if re.search(r"^\s*(from|import) (myst_nb|jupyterquiz|sphinx)", code, re.M):
             yield f"{where} imports what only the book's tools bring"
 
 
 def has_exercises_with_solutions(notebook, path):
     if not re.match(r"\d\d_", path.name):
         return
-    text = "\n".join(
-        "".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown"
-    )
+    text = "\n".join(source(c) for c in notebook["cells"] if c["cell_type"] == "markdown")
     if not re.search(r"^## Exercises$", text, re.M):
         yield "there is no heading ## Exercises"
     asked = len(re.findall(r"^\*\*Exercise \d", text, re.M))
@@ -156,13 +147,13 @@ RULES = [
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_chapter(path, rule):
-    found = list(rule(json.loads(path.read_text(encoding="utf-8")), path))
+    found = list(rule(read(path), path))
     assert not found, "\n".join([path.name, *found])
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_chapter_is_light_enough_for_a_phone(path):
     assert path.stat().st_size < MAX_BYTES
 
@@ -233,41 +224,38 @@ def test_rule_finds_a_planted_flaw(rule, spoil):
 
 
 def test_every_page_in_the_contents_exists_and_every_chapter_is_in_the_contents():
-    listed = re.findall(r"(?:root|file): (\S+)", read("_toc.yml"))
+    listed = [page for _, page in contents()]
     assert len(listed) == len(set(listed))
     for page in listed:
         sources = [
             page + ending for ending in (".ipynb", ".md") if (ROOT / (page + ending)).exists()
         ]
         assert len(sources) == 1, f"{page} has the sources {sources}"
-    pages = [*CHAPTERS, *(ROOT / "book").glob("*.md")]
+    pages = [*notebooks(), *BOOK.glob("*.md")]
     assert {f"book/{path.stem}" for path in pages} == set(listed)
 
 
 def test_the_map_and_the_instructors_page_say_what_the_chapters_say():
-    sys.path.insert(0, str(ROOT / "tools"))
-    import chapter_map
-
-    chapters = chapter_map.chapters()
-    assert chapter_map.MAP.read_text("utf-8") == chapter_map.svg(chapters), "run the tool again"
-    assert f"![{chapter_map.describe(chapters)}](" in read("book/index.ipynb")
-    instructors = read("book/instructors.md")
-    assert chapter_map.with_objectives(instructors, chapters) == instructors, "run the tool again"
+    said = [chapter_map.first_lines(path) for path in chapters()]
+    assert chapter_map.MAP.read_text("utf-8") == chapter_map.svg(said), "run the tool again"
+    assert f"![{chapter_map.describe(said)}](" in text_of("book/index.ipynb")
+    instructors = text_of("book/instructors.md")
+    assert chapter_map.with_objectives(instructors, said) == instructors, "run the tool again"
 
 
 def test_the_reference_names_everything_public():
-    reference = read("book/api.md")
+    reference = text_of("book/api.md")
     missing = [name for name in minfluence.__all__ if not re.search(rf"\b{name}\b", reference)]
     assert not missing
 
 
 def test_the_tools_are_pinned_exactly_and_from_no_private_host():
-    pins = [line for line in read("requirements.txt").splitlines() if not line.startswith("#")]
+    pins = [line for line in text_of("requirements.txt").splitlines() if not line.startswith("#")]
     assert all(
         re.match(r"[a-z0-9.-]+==[\w.]+( ; python_version (<|>=) \"3\.\d+\")?$", p) for p in pins
     )
-    assert '"resolved"' not in read("package-lock.json")
-    package = json.loads(read("package.json"))
+    assert '"resolved"' not in text_of("package-lock.json")
+    package = json.loads(text_of("package.json"))
     versions = [*package["dependencies"].values(), *package["devDependencies"].values()]
     assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in versions)
 

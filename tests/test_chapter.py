@@ -1,105 +1,30 @@
-"""Which cell needs which (tools/chapter.py)."""
+"""How notebooks are read (tools/chapter.py)."""
 
 import json
-from pathlib import Path
 
 import chapter
-import pytest
 
-BOOK = Path(__file__).resolve().parents[1] / "book"
-
-
-def code_cells(path):
-    cells = json.loads(path.read_text("utf-8"))["cells"]
-    return [chapter.source(cell) for cell in cells if cell["cell_type"] == "code"]
-
-
-def test_a_cell_is_given_if_an_exercise_needs_one_of_its_names():
-    before = [
-        "import numpy as np",
-        "a = np.ones(3)",
-        "b = 1",
-        "a[0] = 2",
-        "def f(x):\n    return x + b",
-    ]
-    assert chapter.needed(before, ["f(3)"]) == [before[2], before[4]]
-    assert chapter.needed(before, ["a.sum()"]) == [before[0], before[1], before[3]]
-    assert chapter.needed(before, ["b = 2", "b + 1"]) == []
-    assert chapter.needed(["c = 1", "c = 2", "c += 1"], ["c"]) == ["c = 2", "c += 1"]
+STREAM = {"output_type": "stream", "name": "stdout", "text": ["2\n"]}
+CELLS = [
+    {"cell_type": "markdown", "source": ["# Title\n", "Text"], "metadata": {}},
+    {"cell_type": "code", "source": ["a = 1\n", "a + 1"], "metadata": {}, "outputs": [STREAM]},
+    {"cell_type": "code", "source": "b", "metadata": {"tags": ["check"]}, "outputs": []},
+]
 
 
-def test_names_inside_functions_and_comprehensions_are_their_own():
-    cell = chapter.Names(
-        "total = sum(i * w for i in range(n))\n\ndef g(u):\n    v = u + c\n    return v"
-    )
-    assert cell.stored == {"total", "g"}
-    assert {"w", "n", "c"} <= cell.loaded and not {"i", "u", "v"} & cell.loaded
+def test_cells_are_read_however_their_text_is_stored(tmp_path):
+    path = tmp_path / "one.ipynb"
+    path.write_text(json.dumps({"cells": CELLS, "metadata": {}}), "utf-8")
+    cells = chapter.read(path)["cells"]
+    assert chapter.source(cells[0]) == "# Title\nText"
+    assert chapter.code(cells) == ["a = 1\na + 1", "b"]
+    assert [chapter.tags(cell) for cell in cells] == [[], [], ["check"]]
+    assert chapter.outputs(cells) == [STREAM]
 
 
-# --- cells whose data cannot be had --------------------------------------------------------------
-
-
-def blocked(*cells):
-    return sorted(chapter.blocked(cells, lambda name: "gone" if name == "data.mnist" else None))
-
-
-def test_a_cell_that_asks_for_missing_data_is_blocked_with_what_depends_on_it():
-    cells = [
-        "X, y = mi.data.two_clouds(40)",
-        "Z, z = mi.data.mnist()",
-        "mean = Z.mean()",
-        "X.mean()",
-        "print(mean)",
-    ]
-    assert blocked(*cells) == [1, 2, 4]
-    assert chapter.blocked(cells, lambda name: f"no {name}")[4] == "no data.mnist"
-
-
-@pytest.mark.parametrize(
-    "cell", ["from minfluence.book.data import mnist", "mi.data.mnist((1, 7))", "f(data.mnist)"]
-)
-def test_every_way_to_ask_is_seen(cell):
-    assert blocked(cell) == [0]
-    assert blocked("mnist = 1", "digits = mnist + 1") == []
-
-
-def test_a_name_that_is_stored_anew_is_free_again():
-    assert blocked("X = mi.data.mnist()", "X = ones(3)", "X.sum()") == [0]
-    assert blocked("X = mi.data.mnist()", "X[0] = 1", "X += 1", "X.sum()") == [0, 1, 2, 3]
-
-
-def test_what_a_blocked_cell_would_have_changed_is_lost():
-    assert blocked("found = []", "found.append(mi.data.mnist())", "len(found)") == [1, 2]
-    assert blocked("a = ones(3)", "a[0] = mi.data.mnist()", "a = ones(2)", "a.sum()") == [1]
-
-
-def test_a_function_needs_what_it_loads_when_it_is_called():
-    define = "def risk(theta):\n    return [loss(theta, x) for x in X]"
-    assert blocked(define, "X = mi.data.mnist()", "risk(0)", "1 + 1") == [1, 2]
-    assert blocked("f = lambda: X", "X = mi.data.mnist()", "g = 1", "f()") == [1, 3]
-    inside = "def outer():\n    def inner():\n        return X\n    return inner()"
-    assert blocked(inside, "def two():\n    return outer()", "X = mi.data.mnist()", "two()") == [
-        2,
-        3,
-    ]
-
-
-def test_a_generator_that_a_blocked_cell_would_have_drawn_from_is_lost():
-    made, drawn = "rng = np.random.default_rng(0)", "a = rng.choice(len(mi.data.mnist()))"
-    assert blocked(made, drawn, "rng.random()", made, "rng.random()") == [1, 2]
-
-
-def test_magic_is_no_syntax_error():
-    assert blocked("if missing:\n    %pip install -q x", "!ls", "%matplotlib inline") == []
-
-
-def test_at_least_half_of_all_cells_need_no_data():
-    code = [code_cells(path) for path in sorted(BOOK.glob("*.ipynb"))]
-    without = [len(chapter.blocked(cells, of_no_data)) for cells in code]
-    assert 2 * sum(without) <= sum(map(len, code))
-
-
-def of_no_data(loader):
-    """As on a machine without network: only what is made or bundled is there."""
-    made = ("data.two_clouds", "data.digits", "data.DataUnavailable")
-    return None if loader in made else f"no {loader}"
+def test_numbered_chapters_are_found_among_the_notebooks_in_their_order():
+    numbers = [int(path.name[:2]) for path in chapter.chapters()]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert set(chapter.chapters()) < set(chapter.notebooks())
+    assert [path.name[:3] for path in chapter.chapters("02")] == ["02_"]
+    assert chapter.chapters("77") == []

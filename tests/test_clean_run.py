@@ -1,26 +1,18 @@
 """Chapters in clean environments (tools/clean_run.py); `make binder` makes a real one."""
 
-import importlib.util
 import json
 import sys
-from pathlib import Path
 
+import clean_run
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
+from chapter import ROOT
 
 
 @pytest.fixture
-def clean_run(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "tools"))
-    spec = importlib.util.spec_from_file_location("clean_run", ROOT / "tools" / "clean_run.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    sys.modules["clean_run"] = tool
-    monkeypatch.setattr(tool, "environment", lambda like: None)  # this one, to save a minute
+def here(monkeypatch):
+    """Run in this environment, to save a minute."""
+    monkeypatch.setattr(clean_run, "environment", lambda like: None)
     monkeypatch.setenv("CLEAN_PYTHON", sys.executable)
-    yield tool
-    del sys.modules["clean_run"]
 
 
 def notebook(path, source, **metadata):
@@ -32,7 +24,7 @@ def notebook(path, source, **metadata):
     return str(path)
 
 
-def test_a_chapter_that_fails_is_named_with_its_error(clean_run, tmp_path, capfd):
+def test_a_chapter_that_fails_is_named_with_its_error(here, tmp_path, capfd):
     good = notebook(tmp_path / "good.ipynb", "1 + 1")
     bad = notebook(tmp_path / "bad.ipynb", "import no_such_module")
     assert clean_run.main(["binder", good, bad]) == 1
@@ -41,7 +33,7 @@ def test_a_chapter_that_fails_is_named_with_its_error(clean_run, tmp_path, capfd
     assert "2 notebooks, 1 failed" in said
 
 
-def test_chapters_that_run_pass_and_are_left_as_they_were(clean_run, tmp_path, capfd):
+def test_chapters_that_run_pass_and_are_left_as_they_were(here, tmp_path, capfd):
     path = tmp_path / "good.ipynb"
     good = notebook(path, "1 + 1")
     before = path.read_text()
@@ -49,7 +41,7 @@ def test_chapters_that_run_pass_and_are_left_as_they_were(clean_run, tmp_path, c
     assert path.read_text() == before
 
 
-def test_a_chapter_that_says_what_it_needs_is_skipped_without_it(clean_run, tmp_path, capfd):
+def test_a_chapter_that_says_what_it_needs_is_skipped_without_it(here, tmp_path, capfd):
     needs = {"minfluence": {"modules": ["no_such_module"]}}
     path = notebook(tmp_path / "torchy.ipynb", "import no_such_module", **needs)
     assert clean_run.main(["binder", path]) == 0

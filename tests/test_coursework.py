@@ -1,14 +1,10 @@
 """Assignments made from the chapters (tools/coursework.py), graded as a lecturer would do it."""
 
-from pathlib import Path
-
-import chapter
 import coursework
+import depends
 import nbformat
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
-CHAPTERS = sorted((ROOT / "book").glob("[0-9][0-9]_*.ipynb"))
+from chapter import BOOK, chapters
 
 FORGOTTEN = ("02_upweighting", "predicted_double = up_loss / n", "predicted_double = up_loss")
 SIGN_OF_R4 = ("04_anatomy_of_influence", "flipped = -bare", "flipped = bare")
@@ -17,7 +13,7 @@ SIGN_OF_R4 = ("04_anatomy_of_influence", "flipped = -bare", "flipped = bare")
 # --- making them ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
 def test_every_exercise_becomes_a_question_a_solution_and_a_test(path):
     cells = coursework.assignment(path).cells
     marks = [cell.metadata.nbgrader for cell in cells]
@@ -69,9 +65,9 @@ def points(course, student, name):
 
 def without_data(name):
     """Why a test of an assignment cannot pass here: the reason, under the name of the test."""
-    path = ROOT / "book" / f"{name}.ipynb"
-    cells = [cell for cell in coursework.assignment(path).cells if cell.cell_type == "code"]
-    reasons = chapter.blocked([cell.source for cell in cells])
+    assignment = coursework.assignment(BOOK / f"{name}.ipynb")
+    cells = [cell for cell in assignment.cells if cell.cell_type == "code"]
+    reasons = depends.blocked([cell.source for cell in cells])
     return {cells[k].metadata.nbgrader.grade_id: reason for k, reason in reasons.items()}
 
 

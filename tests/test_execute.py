@@ -144,9 +144,9 @@ def test_a_failing_chapter_is_left_as_it_was_and_the_others_run(tmp_path):
 @pytest.fixture
 def chapters(tmp_path):
     """A folder for chapters that are run under nbval as ours are."""
-    shutil.copy(ROOT / "conftest.py", tmp_path)
-    (tmp_path / "tools").mkdir()
-    shutil.copy(ROOT / "tools" / "chapter.py", tmp_path / "tools")
+    for name in ("conftest.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "tools", tmp_path / "tools")
     return tmp_path
 
 

@@ -5,10 +5,10 @@ import itertools
 import json
 import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
+from chapter import BOOK, read
 from numpy.testing import assert_allclose
 
 import minfluence as mi
@@ -17,7 +17,6 @@ pytest.importorskip("anywidget", reason="anywidget is not installed")
 
 from minfluence.book.explorables import Bowl, Explore, Hinge, Recursion  # noqa: E402
 
-BOOK = Path(mi.__file__).parents[1] / "book"
 PAGES = {
     "index": Explore,
     "06_conjugate_gradients": Bowl,
@@ -52,7 +51,7 @@ def test_each_widget_is_one_module_that_needs_no_other_file(widget):
 
 @pytest.mark.parametrize(("page", "widget"), PAGES.items(), ids=PAGES)
 def test_each_page_carries_the_module_as_it_is_now(page, widget):
-    state = json.loads((BOOK / f"{page}.ipynb").read_text("utf-8"))["metadata"]["widgets"]
+    state = read(BOOK / f"{page}.ipynb")["metadata"]["widgets"]
     (models,) = (part["state"] for part in state.values())
     saved = [m["state"]["_esm"] for m in models.values() if "_esm" in m["state"]]
     assert saved == [str(widget._esm)], "run make execute"

@@ -3,10 +3,11 @@
 import re
 import sys
 
-import chapter
+import depends
 import newcomer
 import pytest
-from test_chapter import BOOK, code_cells, of_no_data
+from chapter import code, notebooks, read
+from test_depends import of_no_data
 
 README = newcomer.README.read_text("utf-8")
 
@@ -68,9 +69,9 @@ def test_the_readme_shows_the_transcript_of_both_commands():
 
 
 def test_the_readme_says_how_many_cells_need_no_data():
-    code = [code_cells(path) for path in sorted(BOOK.glob("*.ipynb"))]
-    without = sum(len(chapter.blocked(cells, of_no_data)) for cells in code)
-    total = sum(map(len, code))
+    sources = [code(read(path)["cells"]) for path in notebooks()]
+    without = sum(len(depends.blocked(cells, of_no_data)) for cells in sources)
+    total = sum(map(len, sources))
     assert f"the {total - without} of {total} cells" in README
     (cells,) = re.findall(
         r"(?m)^(\d+) passed, (\d+) skipped in [^,]*$", newcomer.BLOCK.search(README)[0]

@@ -1,15 +1,14 @@
 """What the README promises: its code runs as printed, its picture is the front page's."""
 
-import importlib.util
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
+import readme_picture
+from chapter import BOOK, ROOT
 
 import minfluence as mi
 
-ROOT = Path(__file__).resolve().parents[1]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
 
 
@@ -31,7 +30,7 @@ def test_a_readers_own_network_runs_as_the_readme_shows(capsys):
 
 
 def test_the_instructors_ten_lines_for_other_data_run():
-    page = (ROOT / "book" / "instructors.md").read_text("utf-8")
+    page = (BOOK / "instructors.md").read_text("utf-8")
     (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     assert len([line for line in block.splitlines() if line]) <= 10
     names = {}
@@ -44,11 +43,8 @@ def test_the_instructors_ten_lines_for_other_data_run():
 
 
 def test_the_readmes_picture_is_the_front_pages():
-    path = ROOT / "tools" / "readme_picture.py"
-    spec = importlib.util.spec_from_file_location("readme_picture", path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    assert tool.PICTURE.read_bytes() == tool.front_picture(), "run make execute"
+    picture = readme_picture.front_picture()
+    assert readme_picture.PICTURE.read_bytes() == picture, "run make execute"
 
 
 @pytest.mark.parametrize("name", ["benchmarks", "ARCHITECTURE.md", "CONTRIBUTING.md", "LICENSE"])

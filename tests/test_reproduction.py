@@ -2,12 +2,10 @@
 
 import html
 import json
-from pathlib import Path
 
 import pytest
 import reproduction
-
-ROOT = Path(__file__).resolve().parents[1]
+from chapter import BOOK, outputs, read
 
 
 def test_every_number_of_the_ledger_is_the_one_that_its_chapter_computed():
@@ -16,15 +14,8 @@ def test_every_number_of_the_ledger_is_the_one_that_its_chapter_computed():
 
 
 def test_the_page_shows_every_number_of_the_ledger():
-    page = json.loads((ROOT / "book" / "reproduction.ipynb").read_text("utf-8"))
-    shown = html.unescape(
-        "".join(
-            "".join(o["data"].get("text/html", ""))
-            for cell in page["cells"]
-            for o in cell.get("outputs", [])
-            if "data" in o
-        )
-    )
+    page = outputs(read(BOOK / "reproduction.ipynb")["cells"])
+    shown = html.unescape("".join("".join(o.get("data", {}).get("text/html", "")) for o in page))
     for figure in reproduction.ledger():
         for line in figure["line"]:
             assert line["ours"] in shown and line["what"] in shown

@@ -6,15 +6,16 @@
     python tools/address.py https://github.com/OWNER/NAME    set it there first
 
 The install cells of the chapters, the README, the citation file and the origin of the derived data
-then name the same repository; a test compares them.
+then name the same repository; a test compares them. Needs what `make test` installs.
 """
 
 import re
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-SETTING = re.compile(r"(?m)^( +url: )https://github\.com/([\w.-]+/[\w-]+)$")
+import yaml
+from chapter import ROOT
+
+ADDRESS = re.compile(r"https://github\.com/([\w.-]+/[\w-]+)")
 PLACES = re.compile(  # what stands around OWNER/NAME where it means this repository
     r"(git\+https://github\.com/|repository-code: \"?https://github\.com/"
     r"|mybinder\.org/v2/gh/|colab\.research\.google\.com/github/"
@@ -24,7 +25,7 @@ PLACES = re.compile(  # what stands around OWNER/NAME where it means this reposi
 
 def address(config):
     """OWNER/NAME in the text of _config.yml."""
-    return SETTING.search(config)[2]
+    return ADDRESS.fullmatch(yaml.safe_load(config)["repository"]["url"])[1]
 
 
 def written(text, name):
@@ -47,11 +48,11 @@ def pages(root=ROOT):
 def main(arguments, root=ROOT):
     config = root / "_config.yml"
     if arguments:
-        new = re.fullmatch(r"https://github\.com/([\w.-]+/[\w-]+)", arguments[0])
-        if not new or arguments[1:]:
+        if not ADDRESS.fullmatch(arguments[0]) or arguments[1:]:
             return f"expected one address like https://github.com/OWNER/NAME, got {arguments}"
         text = config.read_text("utf-8")
-        config.write_text(SETTING.sub(rf"\g<1>https://github.com/{new[1]}", text), "utf-8")
+        old = f"https://github.com/{address(text)}"
+        config.write_text(text.replace(old, arguments[0]), "utf-8")
     name = address(config.read_text("utf-8"))
     for path in pages(root):
         before = path.read_text("utf-8")

@@ -7,15 +7,14 @@ You need: [chapter 1](01_leave_one_out.ipynb), ..."), so that map and list say w
 say. A test compares.
 """
 
-import json
 import re
-from pathlib import Path
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-ROOT = Path(__file__).resolve().parents[1]
-MAP = ROOT / "book" / "_static" / "chapter_map.svg"
-INSTRUCTORS = ROOT / "book" / "instructors.md"
+from chapter import BOOK, chapters, read, source
+
+MAP = BOOK / "_static" / "chapter_map.svg"
+INSTRUCTORS = BOOK / "instructors.md"
 WIDTH, ROW, BOX, PAD = 380, 66, 48, 8  # as wide as a phone
 PARTS = [("Part I · The method", 1, 9), ("Part II · Uses", 10, 13), ("Part III · Further", 14, 99)]
 COLOURS = ["#0072B2", "#00735C", "#B34700"]
@@ -32,14 +31,9 @@ class Chapter(NamedTuple):
     objectives: tuple
 
 
-def chapters():
-    """Every numbered chapter, in order."""
-    return [_read(path) for path in sorted((ROOT / "book").glob("[0-9][0-9]_*.ipynb"))]
-
-
-def _read(path):
-    notebook = json.loads(path.read_text("utf-8"))
-    promise = "".join(notebook["cells"][1]["source"])
+def first_lines(path):
+    """What the first lines of the chapter at `path` say."""
+    promise = source(read(path)["cells"][1])
     name = re.match(r"# \d+ · (.+)", promise)[1]
     minutes, needs = re.search(r"\*About (\d+) minutes\. You need: (.*)", promise).groups()
     numbers = tuple(int(n) for n in dict.fromkeys(re.findall(r"\]\((\d\d)_", needs)))
@@ -168,6 +162,7 @@ def with_objectives(page, all_chapters):
 
 
 if __name__ == "__main__":
-    MAP.write_text(svg(chapters()), "utf-8")
-    INSTRUCTORS.write_text(with_objectives(INSTRUCTORS.read_text("utf-8"), chapters()), "utf-8")
-    print(describe(chapters()))
+    all_chapters = [first_lines(path) for path in chapters()]
+    MAP.write_text(svg(all_chapters), "utf-8")
+    INSTRUCTORS.write_text(with_objectives(INSTRUCTORS.read_text("utf-8"), all_chapters), "utf-8")
+    print(describe(all_chapters))

@@ -13,7 +13,6 @@ the package from its public address; here git hands them the last commit of this
 """
 
 import argparse
-import json
 import multiprocessing
 import os
 import re
@@ -24,10 +23,10 @@ import time
 from pathlib import Path
 
 from address import address
-from execute import BOOK, executed, stderr_lines
+from chapter import ROOT, notebooks, read
+from execute import executed, stderr_lines
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-ROOT = Path(__file__).resolve().parents[1]
 INSTALLED = {  # before the first cell of a chapter is run
     "binder": ["ipykernel", "-r", "binder/requirements.txt"],
     # what Colab is reported to bring, as far as the chapters notice
@@ -49,16 +48,16 @@ def main(arguments=None):
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: all in book/")
     parser.add_argument("--jobs", type=int, default=2, help="chapters at a time")
     options = parser.parse_args(arguments)
-    notebooks = sorted(options.notebooks or BOOK.glob("*.ipynb"))
-    notebooks.sort(key=lambda path: path.stem != "index")  # short, and so the one to go alone
+    paths = sorted(options.notebooks or notebooks())
+    paths.sort(key=lambda path: path.stem != "index")  # short, and so the one to go alone
 
     environment(options.like)
-    first, rest = notebooks[:1], notebooks[1:]  # the first one may install the package for all
+    first, rest = paths[:1], paths[1:]  # the first one may install the package for all
     failed = [path for path in first if not run(path)]
     with multiprocessing.Pool(options.jobs) as pool:
         ran = pool.map(run, rest, chunksize=1)
     failed += [path for path, good in zip(rest, ran, strict=True) if not good]
-    print(f"like {options.like}: {len(notebooks)} notebooks, {len(failed)} failed")
+    print(f"like {options.like}: {len(paths)} notebooks, {len(failed)} failed")
     return 1 if failed else 0
 
 
@@ -90,15 +89,14 @@ def has(module):
 
 def run(path):
     """Execute one notebook, saving nothing; say how long it took, or where it failed."""
-    text = path.read_text("utf-8")
-    needs = json.loads(text)["metadata"].get("minfluence", {}).get("modules", [])
+    needs = read(path)["metadata"].get("minfluence", {}).get("modules", [])
     missing = [name for name in needs if not has(name)]
     if missing:
         print(f"{path.stem}: skipped, it says that it needs {' and '.join(missing)}", flush=True)
         return True
     start = time.perf_counter()
     try:
-        after = executed(text, folder=path.resolve().parent)
+        after = executed(path.read_text("utf-8"), folder=path.resolve().parent)
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
         print(f"{path.stem}: failed\n{plain}", flush=True)

@@ -13,17 +13,15 @@ so the assignments follow the book. Grade with ``nbgrader autograde`` in the sam
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
-from chapter import Names, needed, source, tags
+from chapter import BOOK, ROOT, chapters, code, read, source, tags
+from depends import Names, needed
 
-ROOT = Path(__file__).resolve().parents[1]
-BOOK = ROOT / "book"
 POINTS = 2  # for each exercise
 CONFIG = """\
 c = get_config()
@@ -44,18 +42,18 @@ def main(arguments=None):
     parser.add_argument("numbers", nargs="*", help="two digits each; default: all chapters")
     parser.add_argument("--to", type=Path, default=ROOT / "_build" / "coursework")
     options = parser.parse_args(arguments)
-    chapters = [p for n in options.numbers or ["[0-9][0-9]"] for p in sorted(BOOK.glob(f"{n}_*"))]
-    if not chapters:
+    paths = [p for n in options.numbers for p in chapters(n)] if options.numbers else chapters()
+    if not paths:
         parser.error(f"no chapter numbered {' or '.join(options.numbers)} in {BOOK}")
     options.to.mkdir(parents=True, exist_ok=True)
     (options.to / "nbgrader_config.py").write_text(CONFIG, "utf-8")
-    for path in chapters:
+    for path in paths:
         folder = options.to / "source" / path.stem
         folder.mkdir(parents=True, exist_ok=True)
         nbformat.write(assignment(path), folder / path.name)
-    for path in chapters:
+    for path in paths:
         release(path.stem, options.to)
-    print(f"{len(chapters)} assignments in {options.to}")
+    print(f"{len(paths)} assignments in {options.to}")
 
 
 def release(name, course):
@@ -72,11 +70,11 @@ def nbgrader(course, *arguments):
 
 def assignment(path):
     """The instructor's version of one chapter's exercises."""
-    cells = json.loads(path.read_text("utf-8"))["cells"]
+    cells = read(path)["cells"]
     sources = [source(cell) for cell in cells]
     first = next(k for k, text in enumerate(sources) if "## Exercises" in text)
     install = next(s for s, c in zip(sources, cells, strict=True) if "remove-cell" in tags(c))
-    before = [s for s, c in zip(sources[:first], cells, strict=False) if c["cell_type"] == "code"]
+    before = code(cells[:first])
     asked = exercises(cells[first:], sources[first:])
 
     given = needed(before[1:], [part for exercise in asked for part in exercise.code])
@@ -85,18 +83,18 @@ def assignment(path):
     welcome = WELCOME.format(number=number, name=name, count=len(asked), points=total)
     notebook = nbformat.v4.new_notebook(
         cells=[
-            text("welcome", welcome),
-            *(fixed(f"given-{k}", s) for k, s in enumerate([install, *given])),
+            text_cell("welcome", welcome),
+            *(fixed_cell(f"given-{k}", s) for k, s in enumerate([install, *given])),
         ]
     )
     for k, exercise in enumerate(asked, start=1):
         answer = f"### BEGIN SOLUTION\n{exercise.solution}\n### END SOLUTION"
         tested = test(exercise.solution, exercise.check)
         notebook.cells += [
-            text(f"exercise-{k}", exercise.question),
-            *(fixed(f"exercise-{k}-given-{j}", s) for j, s in enumerate(exercise.given)),
-            code(f"solution-{k}", answer, solution=True),
-            code(f"test-{k}", tested, grade=True, locked=True, points=POINTS),
+            text_cell(f"exercise-{k}", exercise.question),
+            *(fixed_cell(f"exercise-{k}-given-{j}", s) for j, s in enumerate(exercise.given)),
+            code_cell(f"solution-{k}", answer, solution=True),
+            code_cell(f"test-{k}", tested, grade=True, locked=True, points=POINTS),
         ]
     notebook.metadata.kernelspec = {
         "display_name": "Python 3",
@@ -148,18 +146,18 @@ def marks(grade_id, **more):
     return {"nbgrader": dict(schema_version=3, grade_id=grade_id, **more)}
 
 
-def text(grade_id, source):
+def text_cell(grade_id, source):
     metadata = marks(grade_id, grade=False, solution=False, locked=True, task=False)
     return nbformat.v4.new_markdown_cell(source, id=grade_id, metadata=metadata)
 
 
-def code(grade_id, source, *, grade=False, solution=False, locked=False, **points):
+def code_cell(grade_id, source, *, grade=False, solution=False, locked=False, **points):
     metadata = marks(grade_id, grade=grade, solution=solution, locked=locked, task=False, **points)
     return nbformat.v4.new_code_cell(source, id=grade_id, metadata=metadata)
 
 
-def fixed(grade_id, source):
-    return code(grade_id, source, locked=True)
+def fixed_cell(grade_id, source):
+    return code_cell(grade_id, source, locked=True)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ import sys
 from pathlib import Path
 
 import nbformat
+from chapter import BOOK, notebooks, outputs
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-BOOK = Path(__file__).resolve().parent.parent / "book"
 TIMEOUT = 900  # seconds for one cell
 STATE = "application/vnd.jupyter.widget-state+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -33,12 +33,12 @@ def main(arguments=None):
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: all in book/")
     parser.add_argument("--check", action="store_true", help="only say which would change")
     options = parser.parse_args(arguments)
-    notebooks = options.notebooks or sorted(BOOK.glob("*.ipynb"))
-    if not notebooks:
+    paths = options.notebooks or notebooks()
+    if not paths:
         parser.error(f"no notebooks in {BOOK}")
 
     failed, changed = [], []
-    for path in notebooks:
+    for path in paths:
         print(f"{path} ...", flush=True)
         before = path.read_text(encoding="utf-8")
         try:
@@ -55,7 +55,7 @@ def main(arguments=None):
                 print(f"{path}: would change in {', '.join(differences(before, after))}")
             else:
                 write(path, after)
-    count = f"{len(notebooks)} notebooks, {len(changed)} changed, {len(failed)} failed"
+    count = f"{len(paths)} notebooks, {len(changed)} changed, {len(failed)} failed"
     print(count + (": " + ", ".join(map(str, failed)) if failed else ""))
     return 1 if failed or (options.check and changed) else 0
 
@@ -88,7 +88,7 @@ def deterministic(notebook):
         "name": "python3",
     }
     notebook.metadata["language_info"] = {"name": "python"}
-    for output in outputs(notebook):
+    for output in outputs(notebook.cells):
         if output.output_type == "error":  # an expected one: its sentence, not this machine's paths
             output.traceback = [f"{output.ename}: {output.evalue}"]
     names = {}
@@ -102,10 +102,6 @@ def deterministic(notebook):
     # keys are sorted when written, so rename first
     text = MODEL_ID.sub(lambda m: names.get(m[0], m[0]), json.dumps(notebook))
     return nbformat.writes(nbformat.from_dict(json.loads(text))).rstrip("\n") + "\n"
-
-
-def outputs(notebook):
-    return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
 
 def with_cell_ids(notebook):
@@ -133,7 +129,7 @@ def with_cell_ids(notebook):
 
 def views(notebook):
     """Model ids of the widgets shown, in order."""
-    return [o.data[VIEW]["model_id"] for o in outputs(notebook) if VIEW in o.get("data", {})]
+    return [o.data[VIEW]["model_id"] for o in outputs(notebook.cells) if VIEW in o.get("data", {})]
 
 
 def widget_names(shown, models):
@@ -175,7 +171,7 @@ def write(path, text):
 
 def stderr_lines(text):
     for number, cell in enumerate(json.loads(text)["cells"]):
-        for output in cell.get("outputs", []):
+        for output in outputs([cell]):
             if output.get("name") == "stderr":
                 yield f"cell {number} writes to stderr: {''.join(output['text']).strip()}"
 

@@ -19,9 +19,10 @@ import tempfile
 import threading
 from pathlib import Path
 
+from chapter import ROOT
+from contents import contents
 from pypdf import PdfReader, PdfWriter
 
-ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "_build" / "pdf"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
@@ -42,16 +43,6 @@ def main(arguments):
             print(f"{Path(page).name}.pdf", flush=True)
     merge(TARGET / "minfluence-book.pdf")
     return None
-
-
-def contents():
-    """(part, page) of everything in _toc.yml, in order."""
-    part = None
-    for line in (ROOT / "_toc.yml").read_text("utf-8").splitlines():
-        if caption := re.search(r'caption: "?([^"]*)"?', line):
-            part = caption[1]
-        if page := re.search(r"(?:root|file): (\S+)", line):
-            yield part, page[1]
 
 
 class serving:

@@ -10,9 +10,9 @@ again and compare; none is written by hand.
 import json
 import re
 import tomllib
-from pathlib import Path
 
-BOOK = Path(__file__).resolve().parents[1] / "book"
+from chapter import BOOK, chapters, outputs, read
+
 PUBLISHED = BOOK / "results" / "published.toml"
 LEDGER = BOOK / "results" / "reproduction.json"
 
@@ -20,10 +20,10 @@ LEDGER = BOOK / "results" / "reproduction.json"
 def output(cell):
     """Text that a chapter's cell printed, by the two numbers: "04 27" is cell-27 of chapter 4."""
     chapter, number = cell.split()
-    (path,) = BOOK.glob(f"{chapter}_*.ipynb")
-    for found in json.loads(path.read_text("utf-8"))["cells"]:
+    (path,) = chapters(chapter)
+    for found in read(path)["cells"]:
         if found["id"] == f"cell-{number}":
-            return "".join("".join(o.get("text", [])) for o in found["outputs"]).rstrip("\n")
+            return "".join("".join(o.get("text", [])) for o in outputs([found])).rstrip("\n")
     raise LookupError(f"{path.name} has no cell-{number}: name another one in {PUBLISHED.name}.")
 
 

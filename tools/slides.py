@@ -10,13 +10,12 @@ works without a network.
 
 import re
 import shutil
-from pathlib import Path
 
 import nbformat
+from chapter import BOOK, ROOT
 from nbconvert import SlidesExporter
 from traitlets.config import Config
 
-ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = ["02_upweighting", "03_perturbing", "04_anatomy_of_influence"]
 TARGET = ROOT / "_build" / "slides"
 SCRIPTS = {"reveal.js": ["dist", "plugin"], "mathjax": ["es5"], "requirejs": ["require.js"]}
@@ -36,7 +35,7 @@ def lecture():
     """One notebook of all slides, without the cells that no slide shows."""
     book = nbformat.v4.new_notebook()
     for name in CHAPTERS:
-        chapter = nbformat.read(ROOT / "book" / f"{name}.ipynb", as_version=4)
+        chapter = nbformat.read(BOOK / f"{name}.ipynb", as_version=4)
         for k, cell in enumerate(chapter.cells):
             if cell.metadata.get("slideshow", {}).get("slide_type", "skip") == "skip":
                 continue

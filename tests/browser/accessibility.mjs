@@ -12,7 +12,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
-import { DESKTOP, launch, open, pagesOf, PHONE, serve } from "./site.mjs";
+import { DESKTOP, open, pagesOf, PHONE, start } from "./site.mjs";
 
 const MAX_BYTES = 1_500_000;
 const MAX_SHIFT = 0.1; // with widgets: "good", as Web Vitals have it
@@ -79,13 +79,7 @@ async function read(name, look) {
 }
 
 const names = await pagesOf(site, options.only);
-if (names.length === 0) {
-  console.error(`no html page in ${site}: build the book first`);
-  process.exit(2);
-}
-const server = await serve(site);
-const origin = `http://127.0.0.1:${server.address().port}`;
-const browser = await launch();
+const { origin, browser, stop } = await start(site);
 
 let failed = 0;
 async function check(name) {
@@ -123,7 +117,6 @@ const worker = async () => {
   while (waiting.length) await check(waiting.shift());
 };
 await Promise.all([worker(), worker()]);
-await browser.close();
-server.close();
+await stop();
 console.log(`${names.length - failed} pages are accessible, ${failed} are not`);
 process.exit(failed ? 1 : 0);

@@ -10,7 +10,7 @@
 import path from "node:path";
 import { mkdir, readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { DESKTOP, eventually, launch, open, pagesOf, PHONE, serve } from "./site.mjs";
+import { DESKTOP, eventually, open, pagesOf, PHONE, start } from "./site.mjs";
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -158,9 +158,8 @@ async function throttled(page, rate, action) {
 
 // --- all of them ----------------------------------------------------------------------------------
 
-const server = await serve(site);
-const origin = `http://127.0.0.1:${server.address().port}`;
-const browser = await launch();
+const names = await pagesWithExplorables();
+const { origin, browser, stop } = await start(site);
 let failed = 0;
 
 async function check(name, [theme, viewport, touch]) {
@@ -193,9 +192,7 @@ async function check(name, [theme, viewport, touch]) {
 }
 
 if (options.screenshots) await mkdir(options.screenshots, { recursive: true });
-const names = await pagesWithExplorables();
 for (const name of names) for (const look of LOOKS) await check(name, look);
-await browser.close();
-server.close();
+await stop();
 console.log(`${names.length} pages with explorables, ${failed} problems`);
 process.exit(failed || !names.length ? 1 : 0);

@@ -7,17 +7,14 @@
 
 import path from "node:path";
 import lighthouse from "lighthouse";
-import { chromium } from "playwright-core";
-import { FLAGS, serve } from "./site.mjs";
+import { start } from "./site.mjs";
 
 const PAGES = ["index", "02_upweighting", "07_stochastic_estimation", "13_mislabeled_examples"];
 const LEAST = 95;
 const PORT = 9333;
 
-const server = await serve(path.resolve(process.argv[2] ?? "_build/html"));
-const origin = `http://127.0.0.1:${server.address().port}`;
-const executablePath = process.env.CHROMIUM || "/usr/bin/chromium";
-const browser = await chromium.launch({ executablePath, args: [...FLAGS, `--remote-debugging-port=${PORT}`] });
+const site = path.resolve(process.argv[2] ?? "_build/html");
+const { origin, stop } = await start(site, `--remote-debugging-port=${PORT}`);
 
 let failed = 0;
 for (const name of PAGES) {
@@ -31,7 +28,6 @@ for (const name of PAGES) {
   if (scores.some(([, score]) => score < LEAST)) failed += 1;
   console.log(`${name}: ${scores.map((s) => s.join(" ")).join(", ")}${low.length ? ` (${low.join(", ")})` : ""}`);
 }
-await browser.close();
-server.close();
+await stop();
 console.log(failed ? `${failed} pages are below ${LEAST}` : `all are at ${LEAST} or above`);
 process.exit(failed ? 1 : 0);

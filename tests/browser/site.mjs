@@ -5,7 +5,7 @@ import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { chromium } from "playwright-core";
 
-export const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"];
+const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"];
 FLAGS.push("--disable-component-update", "--disable-sync");
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript" };
 Object.assign(TYPES, { ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json" });
@@ -14,13 +14,19 @@ export const DESKTOP = { width: 1280, height: 900 };
 export const PHONE = { width: 390, height: 844 };
 export const PATIENCE = 5000; // ms for something to happen after a reader did something
 
-/** Chromium, CHROMIUM or by default /usr/bin/chromium. */
-export function launch() {
+/** The site's address on this machine, Chromium (CHROMIUM or /usr/bin/chromium), and an end to both. */
+export async function start(folder, ...flags) {
+  const server = await serve(folder);
   const executablePath = process.env.CHROMIUM || "/usr/bin/chromium";
-  return chromium.launch({ executablePath, args: FLAGS });
+  const browser = await chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
+  const stop = async () => {
+    await browser.close();
+    server.close();
+  };
+  return { origin: `http://127.0.0.1:${server.address().port}`, browser, stop };
 }
 
-/** The pages of the built site whose path contains `only`. */
+/** The pages of the built site whose path contains `only`; without any the test ends. */
 export async function pagesOf(folder, only = "") {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const names = entries
@@ -29,7 +35,12 @@ export async function pagesOf(folder, only = "") {
     .filter((name) => !/^(_static|_sources|_images)\//.test(name) && name.includes(only))
     .sort();
   const redirects = await Promise.all(names.map((name) => isRedirect(path.join(folder, name))));
-  return names.filter((_, k) => !redirects[k]);
+  const pages = names.filter((_, k) => !redirects[k]);
+  if (pages.length === 0) {
+    console.error(`no html page in ${folder}: build the book first`);
+    process.exit(2);
+  }
+  return pages;
 }
 
 /** The root's index.html only leads to the front page: links are checked elsewhere. */
@@ -37,7 +48,7 @@ async function isRedirect(file) {
   return /<meta http-equiv="refresh"/i.test((await readFile(file, "utf-8")).slice(0, 1000));
 }
 
-export function serve(folder) {
+function serve(folder) {
   const server = createServer(async (request, response) => {
     const name = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
     const file = path.join(folder, name); // the URL has no ".." left

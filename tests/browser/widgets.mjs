@@ -9,7 +9,7 @@
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { DESKTOP, eventually, launch, open, pagesOf, PHONE, serve } from "./site.mjs";
+import { DESKTOP, eventually, open, pagesOf, PHONE, start } from "./site.mjs";
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -159,13 +159,7 @@ function shown(root) {
 // --- all pages ------------------------------------------------------------------------------------
 
 const names = await pagesOf(site, options.only);
-if (names.length === 0) {
-  console.error(`no html page in ${site}: build the book first`);
-  process.exit(2);
-}
-const server = await serve(site);
-const origin = `http://127.0.0.1:${server.address().port}`;
-const browser = await launch();
+const { origin, browser, stop } = await start(site);
 
 let failed = 0;
 for (const name of names) {
@@ -193,7 +187,6 @@ for (const name of names) {
   console.log(`${name}: ${used} controls used, ${problems.size ? [...problems].join("; ") : "no problems"}`);
 }
 
-await browser.close();
-server.close();
+await stop();
 console.log(`${names.length - failed} passed, ${failed} failed`);
 process.exit(failed ? 1 : 0);
