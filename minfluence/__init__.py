@@ -8,8 +8,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from minfluence import models
+from minfluence.eigenvalues import SuggestedDamping, spectrum, suggest_damping
 from minfluence.fit import Fit, fit
-from minfluence.hessian import Hessian, SuggestedDamping, dense, spectrum, suggest_damping
+from minfluence.hessian import Hessian, dense
 from minfluence.influence import FarFromMinimum, Influence, Report
 from minfluence.inverse import Inverse
 from minfluence.objectives.autograd import AutogradObjective

@@ -102,27 +102,27 @@ def attack(
     """
     originals = np.asarray(images, dtype=float)
     validate.changeable(objective)
-    indices = validate.indices(indices, objective.n)
-    if len(originals) != len(indices):
+    changed = validate.indices(indices, objective.n)
+    if len(originals) != len(changed):
         raise ValueError(
-            f"Expected one image for each of {len(indices)} indices, got {len(originals)} images."
+            f"Expected one image for each of {len(changed)} indices, got {len(originals)} images."
         )
     budget = validate.positive("budget", budget)
     step_size = validate.positive("step_size", step_size)
     features, vjp = feature_map(originals)
-    if features.shape != objective.X[indices].shape:
+    if features.shape != objective.X[changed].shape:
         raise ValueError(
             f"feature_map returns features of shape {features.shape}, but the model was trained "
-            f"on {objective.X[indices].shape}."
+            f"on {objective.X[changed].shape}."
         )
     x, theta = originals, theta_hat
     losses = [objective.test_losses(theta, X_test, y_test)]
     for _ in tqdm(range(validate.count("steps", steps)), desc="attack", disable=not progress):
         s_test = Influence(objective, theta).s_test(X_test, y_test).mean(axis=0)
-        up = vjp(pert_loss(objective, theta, s_test, indices))  # KL (5), through the features
+        up = vjp(pert_loss(objective, theta, s_test, changed))  # KL (5), through the features
         x = project(x + step_size * np.sign(up), originals, budget)
         features, vjp = feature_map(x)
-        objective = objective.replaced(indices, features, objective.y[indices])
+        objective = objective.replaced(changed, features, objective.y[changed])
         theta = fit(objective, theta).theta
         losses.append(objective.test_losses(theta, X_test, y_test))
     return Attack(x, objective, theta, np.array(losses))

@@ -139,7 +139,7 @@ def top_groups(
     validate.one_of("by", by, ("total", "mean"))
     is_category = ((X == 0) | (X == 1)).all(axis=0) & X.any(axis=0)
     groups = []
-    for j in np.flatnonzero(is_category):
+    for j in np.flatnonzero(is_category).tolist():
         of_group = scores[X[:, j] == 1]
         total, n = float(of_group.sum()), len(of_group)
         groups.append(Group(str(names[j]), n, total, total / n))

@@ -98,7 +98,7 @@ def _compare(
         v /= np.linalg.norm(v)
         difference = (f(theta + h * v) - f(theta - h * v)) / (2 * h)
         error = np.linalg.norm(derivative(v) - difference)
-        errors.append(error / max(np.linalg.norm(difference), 1e-3))
+        errors.append(error / np.maximum(np.linalg.norm(difference), 1e-3))
     worst = float(np.max(errors))  # NaN if any is
     if not worst <= rtol:
         raise AssertionError(

@@ -97,12 +97,7 @@ class Coding:
 
 
 def from_sklearn(
-    estimator: Any,
-    X: Any,
-    y: Any,
-    *,
-    sample_weight: Any = None,
-    temperature: float = TEMPERATURE,
+    estimator: Any, X: Any, y: Any, *, sample_weight: Any = None, temperature: float = TEMPERATURE
 ) -> Translation:
     """Translate a fitted scikit-learn estimator, so that its predictions can be traced.
 
@@ -253,7 +248,7 @@ def _weights(estimator: Any, y: Any, n: int, sample_weight: Any) -> np.ndarray:
 def _loss(estimator: Any, coding: Coding, temperature: float) -> models.LinearLoss:
     name = type(estimator).__name__
     if name == "LogisticRegression":
-        k = len(coding.classes)
+        k = _n_outputs(coding) + 1
         return models.logistic if k == 2 else models.centered_softmax(k)
     if name == "SVC" or getattr(estimator, "loss", "") == "hinge":
         return models.smooth_hinge(temperature)

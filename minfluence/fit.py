@@ -6,10 +6,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
-from minfluence import seam, validate
+from minfluence import validate
 from minfluence.hessian import Hessian
 from minfluence.inverse import Inverse
+from minfluence.seam import Objective
 from minfluence.solvers import NotConverged, NotPositiveDefinite, cg
 
 
@@ -28,18 +30,14 @@ class Fit:
         Whether `grad_norm` reached the tolerance.
     """
 
-    theta: np.ndarray
+    theta: ndarray
     grad_norm: float
     steps: int
     converged: bool
 
 
 def fit(
-    objective: seam.Objective,
-    theta: Any = None,
-    *,
-    gtol: float | None = None,
-    max_steps: int = 200,
+    objective: Objective, theta: Any = None, *, gtol: float | None = None, max_steps: int = 200
 ) -> Fit:
     """Minimise the risk by damped Newton steps, each solved by conjugate gradients.
 
@@ -100,14 +98,14 @@ def fit(
     return Fit(theta, grad_norm, steps, grad_norm <= gtol)
 
 
-def default_gtol(objective: seam.Objective) -> float:
+def default_gtol(objective: Objective) -> float:
     """A gradient this short is zero for practical purposes, in the data's precision."""
     return 1e-10 if objective.dtype == np.float64 else 1e-5
 
 
 def _newton_step(
-    objective: seam.Objective, theta: np.ndarray, g: np.ndarray, damping: float
-) -> np.ndarray | None:
+    objective: Objective, theta: ndarray, g: ndarray, damping: float
+) -> ndarray | None:
     """-(H + damping I)^-1 g, solved more exactly as g shrinks; None where H curves down."""
     rough = partial(cg, rtol=min(0.1, np.sqrt(np.linalg.norm(g))), max_steps=200)
     with warnings.catch_warnings():

@@ -12,12 +12,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from minfluence import seam, validate
 from minfluence.hessian import Hessian
 from minfluence.inverse import Inverse
 from minfluence.memory import SCRATCH_BYTES, blocks, rows_in
-from minfluence.seam import Solution
+from minfluence.seam import Objective, Solution
 
 # The equations ----------------------------------------------------------------------------------
 # `inverse` is H⁻¹ as a function, ``b -> Solution``: an `Inverse`, or what `factorize` returns.
@@ -25,17 +26,17 @@ from minfluence.seam import Solution
 Apply = Callable[[Any], Solution]
 
 
-def up_params(inverse: Apply, example_grads: np.ndarray) -> np.ndarray:
+def up_params(inverse: Apply, example_grads: ndarray) -> ndarray:
     """KL (1), R (1): I_up,params(z) = -H⁻¹ ∇L(z).  (p,) or (k, p) -> the same shape."""
     return -inverse(example_grads.T).x.T
 
 
-def s_test(inverse: Apply, test_grads: np.ndarray) -> np.ndarray:
+def s_test(inverse: Apply, test_grads: ndarray) -> ndarray:
     """KL section 3: s_test = H⁻¹ ∇L(z_test).  (p,) or (m, p) -> the same shape."""
     return inverse(test_grads.T).x.T
 
 
-def up_loss(objective: seam.Objective, theta: np.ndarray, s_test: np.ndarray) -> np.ndarray:
+def up_loss(objective: Objective, theta: ndarray, s_test: ndarray) -> ndarray:
     """KL (2), R (2): I_up,loss(z_i, z_test) = -s_testᵀ ∇L(z_i), for every training example at once.
 
     (p,) -> (n,); with several test points (m, p) -> (m, n).
@@ -43,31 +44,29 @@ def up_loss(objective: seam.Objective, theta: np.ndarray, s_test: np.ndarray) ->
     return objective.example_dots(theta, -s_test.T).T
 
 
-def pert_params(inverse: Apply, moved_grads: np.ndarray, example_grads: np.ndarray) -> np.ndarray:
+def pert_params(inverse: Apply, moved_grads: ndarray, example_grads: ndarray) -> ndarray:
     """KL (3), R (3): I_pert,params(z) = -H⁻¹ (∇L(z_δ) - ∇L(z)).  (p,) or (k, p) -> the same."""
     return -inverse((moved_grads - example_grads).T).x.T
 
 
-def pert_loss(
-    objective: seam.Objective, theta: np.ndarray, s_test: np.ndarray, indices: Any
-) -> np.ndarray:
+def pert_loss(objective: Objective, theta: ndarray, s_test: ndarray, indices: Any) -> ndarray:
     """KL (5): I_pert,loss(z, z_test)ᵀ = -s_testᵀ ∇_x ∇_θ L(z).  (p,), (k,) -> (k, ...)."""
     return -objective.input_grads(theta, s_test, indices)
 
 
-def self_influence(example_grads: np.ndarray, solved_grads: np.ndarray) -> np.ndarray:
+def self_influence(example_grads: ndarray, solved_grads: ndarray) -> ndarray:
     """I_up,loss(z, z) = -∇L(z)ᵀ H⁻¹ ∇L(z), never positive.  (n, p), (n, p) -> (n,)."""
     return -np.einsum("np,np->n", example_grads, solved_grads)
 
 
-def predicted_change(up_loss: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def predicted_change(up_loss: ndarray, weights: ndarray) -> ndarray:
     """-w · I_up,loss: leaving z out takes away its weight w, usually 1/n (KL section 2.1)."""
     return -weights * up_loss
 
 
 def predicted_perturbed_change(
-    weights: np.ndarray, s_test: np.ndarray, moved_grads: np.ndarray, example_grads: np.ndarray
-) -> np.ndarray:
+    weights: ndarray, s_test: ndarray, moved_grads: ndarray, example_grads: ndarray
+) -> ndarray:
     """-w · s_testᵀ (∇L(z_δ) - ∇L(z)): what KL (3) does to a test loss.  -> (k,) or (m, k)."""
     return -weights * (s_test @ (moved_grads - example_grads).T)
 
@@ -170,8 +169,8 @@ class Influence:
 
     def __init__(
         self,
-        objective: seam.Objective,
-        theta: np.ndarray,
+        objective: Objective,
+        theta: ndarray,
         *,
         solver: str | seam.Solver = "auto",
         damping: float = 0.0,
@@ -199,7 +198,7 @@ class Influence:
                 stacklevel=2,
             )
 
-    def up(self, gradient: np.ndarray) -> np.ndarray:
+    def up(self, gradient: ndarray) -> ndarray:
         """Influence of every example on any quantity, given its gradient in theta.
 
         Parameters
@@ -215,7 +214,7 @@ class Influence:
         solved = self._solved(validate.rows("gradient", gradient, self.theta.size))
         return up_loss(self.objective, self.theta, solved)
 
-    def s_test(self, X_test: Any, y_test: Any) -> np.ndarray:
+    def s_test(self, X_test: Any, y_test: Any) -> ndarray:
         """H⁻¹ ∇L(z_test).  One test point -> (p,); m of them -> (m, p)."""
         X_test, y_test, single = self._test_points(X_test, y_test)
         solved = self._solved(self.objective.test_grads(self.theta, X_test, y_test))
@@ -247,7 +246,7 @@ class Influence:
         to_change = partial(predicted_change, weights=self.objective.weights)
         return self._rows(X_test, y_test, batch_size, to_change)
 
-    def pert_loss(self, x_test: Any, y_test: Any, indices: Any = None) -> np.ndarray:
+    def pert_loss(self, x_test: Any, y_test: Any, indices: Any = None) -> ndarray:
         """I_pert,loss(z_i, z_test), KL (5): what moving the *input* of an example does.
 
         Parameters
@@ -274,7 +273,7 @@ class Influence:
 
     def predicted_perturbed_change(
         self, indices: Any, X_new: Any, y_new: Any, X_test: Any, y_test: Any
-    ) -> np.ndarray:
+    ) -> ndarray:
         """Predicted test loss if each example is *replaced* by a changed one, minus now, KL (3).
 
         The gradients before and after are taken exactly, so the change of an example need not be
@@ -302,7 +301,7 @@ class Influence:
         s_test = self.s_test(X_test, y_test)
         return predicted_perturbed_change(o.weights[indices], s_test, moved, before)
 
-    def top(self, x_test: Any, y_test: Any, k: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    def top(self, x_test: Any, y_test: Any, k: int = 5) -> tuple[ndarray, ndarray]:
         """Find the `k` most helpful and the `k` most harmful examples for one test point.
 
         Returns
@@ -317,7 +316,7 @@ class Influence:
         order = np.argsort(scores, kind="stable")
         return order[:k], order[::-1][:k]
 
-    def self_influence(self) -> np.ndarray:
+    def self_influence(self) -> ndarray:
         """I_up,loss(z_i, z_i) of every training example, never positive.  -> (n,)."""
         parts = []
         for part in blocks(self.objective.n, rows_in(SCRATCH_BYTES, 8 * self.theta.size)):
@@ -336,22 +335,22 @@ class Influence:
         scores = finish(self._up_loss(X_test, y_test))
         return scores[0] if single else scores
 
-    def _up_loss(self, X_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
+    def _up_loss(self, X_test: ndarray, y_test: ndarray) -> ndarray:
         return self.up(self.objective.test_grads(self.theta, X_test, y_test))
 
-    def _test_points(self, X_test: Any, y_test: Any) -> tuple[np.ndarray, np.ndarray, bool]:
+    def _test_points(self, X_test: Any, y_test: Any) -> tuple[ndarray, ndarray, bool]:
         """Test points as rows, and whether it was a single one."""
         X_test, y_test = np.asarray(X_test), np.asarray(y_test)
         single = X_test.ndim == len(self.objective.example_shape) and y_test.ndim == 0
         return (X_test[None], y_test[None], True) if single else (X_test, y_test, False)
 
-    def _solved(self, gradients: np.ndarray) -> np.ndarray:
+    def _solved(self, gradients: ndarray) -> ndarray:
         """H⁻¹ times each row; the latest rows are remembered, so asking again is free."""
         if self._latest is None or not np.array_equal(self._latest[0], gradients):
             self._latest = gradients.copy(), s_test(self._solve, gradients)
         return self._latest[1]
 
-    def _solve(self, B: np.ndarray) -> Solution:
+    def _solve(self, B: ndarray) -> Solution:
         """H⁻¹ B, noted in the report."""
         solution = self._inverse(B)
         self.report.solver = self._inverse.name
@@ -359,7 +358,7 @@ class Influence:
         return solution
 
 
-def _example_push(objective: seam.Objective, theta: np.ndarray, probes: int = 8) -> float:
+def _example_push(objective: Objective, theta: ndarray, probes: int = 8) -> float:
     """Root mean square of ||w_i ∇L(z_i)||, from a few random directions (Hutchinson)."""
     V = np.random.default_rng(0).standard_normal((theta.size, probes))
     dots = objective.example_dots(theta, V)  # E (g . v)^2 = ||g||^2

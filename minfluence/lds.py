@@ -66,21 +66,29 @@ def retrain(
     """
     kept = _check_kept(kept, objective.n)
     validate.count("repeats", repeats)
-    if train is None and theta_hat is None:
-        raise ValueError("Expected theta_hat, a minimiser to start from, or a train of your own.")
     if train is None:
-        # others keep their weight, so with the folded penalty this is the fit on the subset alone
-        weights = objective.weights[:, None] * kept.T
-
-        def train(kept: np.ndarray, repeat: int) -> np.ndarray:
-            return refit_weighted(objective, theta_hat, weights, progress=False).thetas
-
+        train = _fit_each(objective, theta_hat)
     return np.stack(
         [
             np.stack([objective.test_losses(t, X_test, y_test) for t in train(kept, r)], axis=1)
             for r in range(repeats)
         ]
     )
+
+
+def _fit_each(
+    objective: seam.Objective, theta_hat: np.ndarray | None
+) -> Callable[[np.ndarray, int], np.ndarray]:
+    """Training that goes to the minimum of each subset, whatever its seed."""
+    if theta_hat is None:
+        raise ValueError("Expected theta_hat, a minimiser to start from, or a train of your own.")
+
+    def train(kept: np.ndarray, repeat: int) -> np.ndarray:
+        # others keep their weight, so with the folded penalty this is the fit on the subset alone
+        weights = objective.weights[:, None] * kept.T
+        return refit_weighted(objective, theta_hat, weights, progress=False).thetas
+
+    return train
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,15 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 from tqdm.auto import tqdm
 
-from minfluence import seam, validate
+from minfluence import validate
 from minfluence.fit import default_gtol, fit
 from minfluence.hessian import Hessian
 from minfluence.inverse import Inverse
 from minfluence.memory import FACTOR_LIMIT, SCRATCH_BYTES, blocks, rows_in
+from minfluence.seam import Objective
 from minfluence.solvers import NotConverged, cg
 
 
@@ -40,15 +42,15 @@ class Refits:
     converged : array of bool, shape (k,)
     """
 
-    thetas: np.ndarray
-    grad_norm: np.ndarray
-    steps: np.ndarray
-    converged: np.ndarray
+    thetas: ndarray
+    grad_norm: ndarray
+    steps: ndarray
+    converged: ndarray
 
 
 def refit_without(
-    objective: seam.Objective,
-    theta_hat: np.ndarray,
+    objective: Objective,
+    theta_hat: ndarray,
     groups: Sequence,
     *,
     gtol: float | None = None,
@@ -79,23 +81,23 @@ def refit_without(
     """
     if np.isscalar(groups):
         raise ValueError(
-            f"groups must be a sequence, got {groups}: [3] leaves out example 3, [[3, 5]] leaves "
+            f"groups must be a sequence, got {groups!r}: [3] leaves out example 3, [[3, 5]] leaves "
             "out examples 3 and 5 together."
         )
     groups = list(groups)
     if not groups:
         raise ValueError("groups is empty: name at least one example to leave out.")
 
-    def weights(part: slice) -> np.ndarray:
+    def weights(part: slice) -> ndarray:
         return np.stack([objective.without(group).weights for group in groups[part]], axis=1)
 
     return _refit(objective, theta_hat, weights, len(groups), gtol, progress)
 
 
 def refit_weighted(
-    objective: seam.Objective,
-    theta_hat: np.ndarray,
-    weights: np.ndarray,
+    objective: Objective,
+    theta_hat: ndarray,
+    weights: ndarray,
     *,
     gtol: float | None = None,
     progress: bool = True,
@@ -118,11 +120,11 @@ def refit_weighted(
 
 
 def refit_perturbed(
-    objective: seam.Objective,
-    theta_hat: np.ndarray,
+    objective: Objective,
+    theta_hat: ndarray,
     indices: Sequence[int],
-    X_new: np.ndarray,
-    y_new: np.ndarray,
+    X_new: ndarray,
+    y_new: ndarray,
     *,
     gtol: float | None = None,
     progress: bool = True,
@@ -149,7 +151,7 @@ def refit_perturbed(
     positions = validate.replacements(indices, objective.n, len(X_new))
     both, n = validate.changeable(objective).extended(X_new, y_new), objective.n
 
-    def weights(part: slice) -> np.ndarray:
+    def weights(part: slice) -> ndarray:
         old, new = positions[part], n + np.arange(len(positions))[part]
         W = np.repeat(both.weights[:, None], len(old), axis=1)
         columns = np.arange(len(old))
@@ -160,9 +162,9 @@ def refit_perturbed(
 
 
 def _refit(
-    objective: seam.Objective,
-    theta_hat: np.ndarray,
-    weights: Callable[[slice], np.ndarray],
+    objective: Objective,
+    theta_hat: ndarray,
+    weights: Callable[[slice], ndarray],
     k: int,
     gtol: float | None,
     progress: bool,
@@ -190,13 +192,13 @@ def _refit(
 
 
 def _refit_block(
-    objective: seam.Objective,
-    theta_hat: np.ndarray,
-    weights: np.ndarray,
+    objective: Objective,
+    theta_hat: ndarray,
+    weights: ndarray,
     inverse: Inverse,
     gtol: float,
     bar: tqdm,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[ndarray, ndarray, ndarray]:
     """Chord Newton for a block; a column that does not shrink fast enough is left to `fit`."""
     k = weights.shape[1]
     thetas = np.repeat(theta_hat[:, None], k, axis=1)
@@ -226,15 +228,15 @@ def _refit_block(
 
 
 def actual_change(
-    objective: seam.Objective,
-    theta_hat: np.ndarray,
+    objective: Objective,
+    theta_hat: ndarray,
     groups: Sequence,
-    X_test: np.ndarray,
-    y_test: np.ndarray,
+    X_test: ndarray,
+    y_test: ndarray,
     *,
     gtol: float | None = None,
     progress: bool = True,
-) -> np.ndarray:
+) -> ndarray:
     """Retrained minus original: the change in test loss when training examples are left out.
 
     Parameters
@@ -260,17 +262,17 @@ def actual_change(
 
 
 def actual_perturbed_change(
-    objective: seam.Objective,
-    theta_hat: np.ndarray,
+    objective: Objective,
+    theta_hat: ndarray,
     indices: Sequence[int],
-    X_new: np.ndarray,
-    y_new: np.ndarray,
-    X_test: np.ndarray,
-    y_test: np.ndarray,
+    X_new: ndarray,
+    y_new: ndarray,
+    X_test: ndarray,
+    y_test: ndarray,
     *,
     gtol: float | None = None,
     progress: bool = True,
-) -> np.ndarray:
+) -> ndarray:
     """Retrained minus original: the change in test loss when examples are replaced, one at a time.
 
     Parameters
@@ -291,12 +293,12 @@ def actual_perturbed_change(
 
 
 def _changes(
-    objective: seam.Objective,
-    theta_hat: np.ndarray,
+    objective: Objective,
+    theta_hat: ndarray,
     refit: Callable[[], Refits],
-    X_test: np.ndarray,
-    y_test: np.ndarray,
-) -> np.ndarray:
+    X_test: ndarray,
+    y_test: ndarray,
+) -> ndarray:
     """Test losses after each refit minus before, which also checks the test points.  -> (m, k)."""
     before = objective.test_losses(theta_hat, X_test, y_test)
     after = [objective.test_losses(theta, X_test, y_test) for theta in refit().thetas]

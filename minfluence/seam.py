@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from numpy import ndarray
 
-# Losses: the model ------------------------------------------------------------------------------
+# Losses: the model --------------------------------------------------------------------------------
 
 
 @runtime_checkable
 class Losses(Protocol):
     """The loss of every example; row i depends on example i alone."""
 
-    def __call__(self, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def __call__(self, theta: ndarray, X: ndarray, y: ndarray) -> ndarray:
         """(p,), (n, ...), (n,) -> (n,)."""
 
 
@@ -37,7 +38,7 @@ class SizedLosses(Losses, Protocol):
 class CheckedLosses(Losses, Protocol):
     """Losses that look at labels before they compute with them."""
 
-    def check_labels(self, y: np.ndarray, training: bool) -> None:
+    def check_labels(self, y: ndarray, training: bool) -> None:
         """Raise a ValueError with one sentence for labels (n,) that will not do."""
 
 
@@ -45,10 +46,10 @@ class CheckedLosses(Losses, Protocol):
 class ScoredLosses(Losses, Protocol):
     """Losses that say where the scores end and the loss begins: for Gauss-Newton."""
 
-    def scores(self, theta: np.ndarray, X: np.ndarray) -> np.ndarray:
+    def scores(self, theta: ndarray, X: ndarray) -> ndarray:
         """(p,), (n, ...) -> (n, c)."""
 
-    def value(self, S: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def value(self, S: ndarray, y: ndarray) -> ndarray:
         """Losses, given the scores.  (n, c), (n,) -> (n,)."""
 
 
@@ -56,16 +57,21 @@ class ScoredLosses(Losses, Protocol):
 class LinearLosses(ScoredLosses, SizedLosses, CheckedLosses, Protocol):
     """Losses of the scores ``X @ Theta`` that know their derivatives in them."""
 
-    n_outputs: int  # c
-    shift_invariant: bool  # whether a constant added to all scores of an example changes nothing
+    @property
+    def n_outputs(self) -> int:
+        """Scores per example, c."""
 
-    def slope(self, S: np.ndarray, y: np.ndarray) -> np.ndarray:
+    @property
+    def shift_invariant(self) -> bool:
+        """Whether a constant added to all scores of an example changes nothing."""
+
+    def slope(self, S: ndarray, y: ndarray) -> ndarray:
         """Gradient in the scores.  (n, c, ...), (n,) -> (n, c, ...)."""
 
-    def curvature(self, S: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def curvature(self, S: ndarray, y: ndarray) -> ndarray:
         """What the Hessian D_i in the scores depends on.  (n, c), (n,) -> (n, c)."""
 
-    def times(self, Q: np.ndarray, T: np.ndarray) -> np.ndarray:
+    def times(self, Q: ndarray, T: ndarray) -> ndarray:
         """D_i T_i for every i, given the curvature.  (n, c), (n, c, k) -> (n, c, k)."""
 
 
@@ -73,24 +79,38 @@ class LinearLosses(ScoredLosses, SizedLosses, CheckedLosses, Protocol):
 class LayeredLosses(ScoredLosses, Protocol):
     """Losses of a network that shows what its layers see: for K-FAC and representer points."""
 
-    def inputs(self, theta: np.ndarray, X: np.ndarray) -> list[np.ndarray]:
+    def inputs(self, theta: ndarray, X: ndarray) -> list[ndarray]:
         """What each layer sees, a 1 for the intercept at the end.  -> list of (n, in + 1)."""
 
-    def by_label(self, theta: np.ndarray, X: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    def by_label(self, theta: ndarray, X: ndarray) -> list[tuple[ndarray, ndarray]]:
         """Inputs and output gradients by layer, for each label.  -> (n, in + 1), (c, n, out)."""
 
 
-# Objective: the risk of a training set, and its derivatives -------------------------------------
+# Objective: the risk of a training set, and its derivatives ---------------------------------------
 
 
 class Objective(Protocol):
     """R(theta) = sum_i weights[i] (loss_i(theta) + penalty), KL section 2, and what follows."""
 
-    losses: Any  # the model
-    p: Any  # number of parameters, or None where only theta tells
-    l2: Any  # strength of the penalty l2/2 theta @ theta, a number or (p,)
-    fold_l2: bool  # whether each example's loss carries its share of the penalty
-    weights: np.ndarray  # (n,), in the risk: 1/n unless changed
+    @property
+    def losses(self) -> Any:
+        """The model."""
+
+    @property
+    def p(self) -> int | None:
+        """Number of parameters; None where only theta tells."""
+
+    @property
+    def l2(self) -> Any:
+        """Strength of the penalty ``l2/2 theta @ theta``, a number or one for each parameter."""
+
+    @property
+    def fold_l2(self) -> bool:
+        """Whether each example's loss carries its share of the penalty."""
+
+    @property
+    def weights(self) -> ndarray:
+        """Weight of each example in the risk, (n,): 1/n unless changed."""
 
     @property
     def n(self) -> int:
@@ -104,15 +124,15 @@ class Objective(Protocol):
     def example_shape(self) -> tuple[int, ...]:
         """Shape of one input."""
 
-    def examples(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def examples(self, indices: ndarray) -> tuple[ndarray, ndarray]:
         """Inputs (k, ...) and labels (k,) of some examples, which may be named more than once."""
 
-    def check_examples(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    def check_examples(self, X: Any, y: Any) -> tuple[ndarray, ndarray]:
         """More examples as arrays that fit these, or a ValueError with one sentence."""
 
     # Other weights, other examples: each a new objective; this one stays as it is
 
-    def reweighted(self, weights: np.ndarray) -> "Objective":
+    def reweighted(self, weights: ndarray) -> "Objective":
         """The same examples with other weights (n,)."""
 
     def upweighted(self, i: Any, eps: float) -> "Objective":
@@ -129,63 +149,71 @@ class Objective(Protocol):
 
     # Derivatives of the risk
 
-    def risk(self, theta: np.ndarray) -> float:
+    def risk(self, theta: ndarray) -> float:
         """R(theta), penalty included.  (p,) -> scalar."""
 
-    def grad(self, theta: np.ndarray) -> np.ndarray:
+    def grad(self, theta: ndarray) -> ndarray:
         """Gradient of the risk.  (p,) -> (p,)."""
 
-    def grads(self, thetas: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def grads(self, thetas: ndarray, weights: ndarray) -> ndarray:
         """Gradients at many thetas, each for its own weights.  (p, k), (n, k) -> (p, k)."""
 
-    def hvp_at(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    def hvp_at(self, theta: ndarray) -> Callable[[ndarray], ndarray]:
         """The map V -> H V at theta; V is (p,) or (p, k).  What theta alone decides, done once."""
 
-    def hvp(self, theta: np.ndarray, V: np.ndarray) -> np.ndarray:
+    def hvp(self, theta: ndarray, V: ndarray) -> ndarray:
         """``hvp_at(theta)(V)``."""
 
-    def hessian(self, theta: np.ndarray) -> np.ndarray:
+    def hessian(self, theta: ndarray) -> ndarray:
         """H itself.  (p,) -> (p, p)."""
 
-    def gnvp_at(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    def gnvp_at(self, theta: ndarray) -> Callable[[ndarray], ndarray]:
         """As `hvp_at`, with the Gauss-Newton matrix, which is never indefinite."""
 
-    def gnvp(self, theta: np.ndarray, V: np.ndarray) -> np.ndarray:
+    def gnvp(self, theta: ndarray, V: ndarray) -> ndarray:
         """``gnvp_at(theta)(V)``."""
 
-    def gauss_newton(self, theta: np.ndarray) -> np.ndarray:
+    def gauss_newton(self, theta: ndarray) -> ndarray:
         """The Gauss-Newton matrix itself.  (p,) -> (p, p)."""
 
     # Derivatives of one example's loss
 
-    def example_dots(self, theta: np.ndarray, V: np.ndarray) -> np.ndarray:
+    def example_dots(self, theta: ndarray, V: ndarray) -> ndarray:
         """grad L(z_i) . v for every i at once.  (p,), (p,) or (p, k) -> (n,) or (n, k)."""
 
-    def example_grads(self, theta: np.ndarray, indices: Any) -> np.ndarray:
+    def example_grads(self, theta: ndarray, indices: Any) -> ndarray:
         """Gradients of some training examples' losses, penalty included.  -> (k, p)."""
 
-    def input_grads(self, theta: np.ndarray, v: np.ndarray, indices: Any) -> np.ndarray:
+    def input_grads(self, theta: ndarray, v: ndarray, indices: Any) -> ndarray:
         """d/dx of grad L(z_i) . v.  (p,), (p,), (k,) -> (k, ...)."""
 
-    def test_losses(self, theta: np.ndarray, X_test: Any, y_test: Any) -> np.ndarray:
+    def test_losses(self, theta: ndarray, X_test: Any, y_test: Any) -> ndarray:
         """Losses of test points, without penalty.  -> (m,)."""
 
-    def test_grads(self, theta: np.ndarray, X_test: Any, y_test: Any) -> np.ndarray:
+    def test_grads(self, theta: ndarray, X_test: Any, y_test: Any) -> ndarray:
         """Their gradients.  -> (m, p)."""
 
     # How best to solve with H
 
-    hvp_flops: Any  # operations of one product; 0 where they are not counted
-    hessian_flops: Any  # operations of the whole matrix; inf where they are not counted
-    gauss_newton_flops: Any
+    @property
+    def hvp_flops(self) -> float:
+        """Operations of one product with H; 0 where they are not counted."""
 
-    def preconditioner(self, theta: np.ndarray, damping: float = 0.0) -> "Operator | None":
+    @property
+    def hessian_flops(self) -> float:
+        """Operations of the whole H; inf where they are not counted."""
+
+    @property
+    def gauss_newton_flops(self) -> float:
+        """The same for the Gauss-Newton matrix."""
+
+    def preconditioner(self, theta: ndarray, damping: float = 0.0) -> "Operator | None":
         """Something close to the inverse of ``H + damping I``, or None."""
 
-    def to_native(self, V: np.ndarray) -> Any:
+    def to_native(self, V: ndarray) -> Any:
         """An array in the form in which this objective computes, such as a tensor on a device."""
 
-    def to_numpy(self, V: Any) -> np.ndarray:
+    def to_numpy(self, V: Any) -> ndarray:
         """The way back from `to_native`."""
 
 
@@ -193,8 +221,13 @@ class Objective(Protocol):
 class ChangeableObjective(Protocol):
     """An objective whose examples are in memory, and can be replaced."""
 
-    X: np.ndarray  # (n, ...)
-    y: np.ndarray  # (n,)
+    @property
+    def X(self) -> ndarray:
+        """Inputs, (n, ...)."""
+
+    @property
+    def y(self) -> ndarray:
+        """Labels, (n,)."""
 
     def replaced(self, indices: Any, X_new: Any, y_new: Any) -> Objective:
         """Other examples in the place of these, with their weights."""
@@ -210,11 +243,11 @@ class ChangeableObjective(Protocol):
 class FactoredObjective(Protocol):
     """An objective whose Hessian is close to a Kronecker product."""
 
-    def curvature_factors(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def curvature_factors(self, theta: ndarray) -> tuple[ndarray, ndarray]:
         """Sums over examples, so those of parts may be added.  -> (d, d), (c, c)."""
 
 
-# Solver: H⁻¹ ------------------------------------------------------------------------------------
+# Solver: H⁻¹ --------------------------------------------------------------------------------------
 
 
 class Operator(Protocol):
@@ -236,7 +269,7 @@ class SampledOperator(Protocol):
     def n(self) -> int:
         """Examples to choose from."""
 
-    def sample(self, indices: np.ndarray) -> Operator:
+    def sample(self, indices: ndarray) -> Operator:
         """Unbiased estimate from some examples.  (b,) -> an operator."""
 
 

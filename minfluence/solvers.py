@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace, to_device
+from numpy import ndarray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigvalsh, get_blas_funcs
 
 from minfluence import seam, validate
@@ -49,7 +50,7 @@ def factorize(A: seam.Operator) -> Callable[[Any], Solution]:
     NotPositiveDefinite
     """
     matrix = validate.floating(dense(A)).T  # symmetric, and now in LAPACK's order of columns
-    if isinstance(A, np.ndarray):
+    if isinstance(A, ndarray):
         matrix = matrix.copy(order="F")  # the reader's matrix is not ours to overwrite
     diagonal = matrix.diagonal().copy()
     try:
@@ -62,7 +63,7 @@ def factorize(A: seam.Operator) -> Callable[[Any], Solution]:
     return partial(_solve_with, factor, diagonal)
 
 
-def _solve_with(factor: np.ndarray, diagonal: np.ndarray, b: Any) -> Solution:
+def _solve_with(factor: ndarray, diagonal: ndarray, b: Any) -> Solution:
     b = validate.floating(b)
     x = cho_solve((factor, True), b)
     # LAPACK writes the lower factor and leaves the upper triangle of A: enough to check A x = b.
@@ -349,7 +350,7 @@ def _neumann(
     return X
 
 
-def _relative_spread(runs: Any) -> np.ndarray | None:
+def _relative_spread(runs: Any) -> ndarray | None:
     """Standard error of the mean of repeats, relative to the mean.  (r, p, k) -> (k,) or None."""
     if len(runs) == 1:
         return None
@@ -372,7 +373,7 @@ def _dots(P: Any, Q: Any) -> Any:
     return array_namespace(P).einsum("pk,pk->k", P, Q)
 
 
-def _norms(B: Any) -> np.ndarray:
+def _norms(B: Any) -> ndarray:
     """Length of each column, as NumPy.  (p, k) -> (k,)."""
     return np.asarray(to_device(array_namespace(B).linalg.vector_norm(B, axis=0), "cpu"))
 
@@ -381,7 +382,7 @@ def _size(B: Any) -> float:
     return float(array_namespace(B).linalg.vector_norm(B))
 
 
-def relative_residual(b: Any, Ax: Any) -> np.ndarray:
+def relative_residual(b: Any, Ax: Any) -> ndarray:
     """||b - A x|| / ||b|| of every right-hand side, and 0 for b = 0.  (p, k), (p, k) -> (k,)."""
     norm_b = _norms(b)
     return _norms(b - Ax) / np.where(norm_b > 0, norm_b, 1.0)

@@ -13,12 +13,13 @@ from array_api_compat import array_namespace, is_numpy_array
 
 from minfluence import seam
 
-# Numbers ----------------------------------------------------------------------------------------
+# Numbers ------------------------------------------------------------------------------------------
 
 
 def count(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
     """A whole number of at least `least`, and at most `most` if that is given."""
-    if not isinstance(value, Integral) or value < least or (most is not None and value > most):
+    in_range = isinstance(value, Integral) and least <= int(value)
+    if not in_range or (most is not None and int(value) > most):
         span = f"of at least {least}" if most is None else f"in {least} .. {most}"
         raise ValueError(f"{name} must be a whole number {span}, got {value!r}.")
     return int(value)
@@ -26,14 +27,14 @@ def count(name: str, value: Any, least: int = 1, most: int | None = None) -> int
 
 def number(name: str, value: Any) -> float:
     """A finite number of at least 0."""
-    if not (isinstance(value, Real) and np.isfinite(value) and value >= 0):
+    if not (isinstance(value, Real) and 0 <= float(value) < np.inf):
         raise ValueError(f"{name} must be a number of at least 0, got {value!r}.")
     return float(value)
 
 
 def positive(name: str, value: Any, remedy: str = "") -> float:
     """A finite number greater than 0."""
-    if not (isinstance(value, Real) and np.isfinite(value) and value > 0):
+    if not (isinstance(value, Real) and 0 < float(value) < np.inf):
         raise ValueError(f"{name} must be greater than 0, got {value!r}{remedy and ': ' + remedy}.")
     return float(value)
 
@@ -63,7 +64,7 @@ def generator(rng: Any) -> np.random.Generator:
         ) from None
 
 
-# Arrays -----------------------------------------------------------------------------------------
+# Arrays -------------------------------------------------------------------------------------------
 
 
 def array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any = None) -> np.ndarray:
@@ -139,7 +140,7 @@ def right_hand_sides(b: Any) -> Any:
     return B
 
 
-# Examples ---------------------------------------------------------------------------------------
+# Examples -----------------------------------------------------------------------------------------
 
 
 def examples(
@@ -234,7 +235,7 @@ def weight_columns(value: Any, n: int) -> np.ndarray:
     return a
 
 
-# Models -----------------------------------------------------------------------------------------
+# Models -------------------------------------------------------------------------------------------
 
 
 def l2(value: Any, p: int | None, dtype: Any = np.float64) -> float | np.ndarray:

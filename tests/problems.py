@@ -1,14 +1,15 @@
 """Tiny problems that the tests share: every model, every objective, and a network."""
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import autograd.numpy as anp
 import numpy as np
 import pytest
+from templates.objective import ExponentialObjective, exponential
 
-from minfluence import AutogradObjective, LinearObjective, fit, lissa, models
+from minfluence import AutogradObjective, LinearObjective, ShardedObjective, fit, lissa, models
 
 LOSSES = {
     "squared": models.squared,
@@ -34,11 +35,6 @@ class Problem:
     X_test: np.ndarray
     y_test: np.ndarray
     losses: object  # the model, in NumPy
-
-
-def loss_of(objective):
-    """The per-example loss of either NumPy objective."""
-    return objective.losses if isinstance(objective, LinearObjective) else objective.losses
 
 
 def make_examples(name, n=40, d=4, seed=0):
@@ -130,13 +126,23 @@ def make_torch_objective(name, X, y, **options):
 CONVEX = [f"{kind}-{name}" for kind in CLASSES for name in LOSSES]
 TORCH = [f"TorchObjective-{name}" for name in (*LOSSES, "network")] if HAS_TORCH else []
 PROBLEMS = [*CONVEX, "AutogradObjective-network", *TORCH]
+SHARDED = ["ShardedObjective-softmax", "ShardedObjective-logistic"]
+SEAM = [*PROBLEMS, *SHARDED, "ExponentialObjective-exponential"]  # the last is a reader's own
 
 
 @cache  # objectives are never changed, so the tests may share them
 def make_problem(key):
-    """Fit one of `PROBLEMS`, and set test points beside it."""
+    """Fit one of `SEAM`, and set test points beside it."""
     kind, name = key.split("-")
-    if name == "network":
+    if name == "exponential":
+        objective, start = ExponentialObjective(*make_examples("logistic"), l2=0.05), None
+        X_test, y_test = make_examples("logistic", 3, seed=1)
+    elif kind == "ShardedObjective":
+        whole = make_problem(f"LinearObjective-{name}")
+        o = whole.objective
+        parts = [o.on(o.X[part], o.y[part]) for part in (slice(13), slice(13, None))]
+        return replace(whole, objective=ShardedObjective(parts))
+    elif name == "network":
         make = make_torch_objective if kind == "TorchObjective" else AutogradObjective
         model = "network" if kind == "TorchObjective" else network_losses
         objective = make(model, *network_examples(), l2=0.01)
@@ -147,7 +153,7 @@ def make_problem(key):
         X_test, y_test = make_examples(name, 3, seed=1)
     theta_hat = fit(objective, start, gtol=1e-13).theta
     theta = theta_hat + 0.3 * np.random.default_rng(2).standard_normal(theta_hat.size)
-    losses = network_losses if name == "network" else LOSSES[name]
+    losses = {"network": network_losses, "exponential": exponential, **LOSSES}[name]
     return Problem(objective, theta_hat, theta, X_test, y_test, losses)
 
 

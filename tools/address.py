@@ -42,6 +42,7 @@ def pages(root=ROOT):
         *sorted(root.glob("*.md")),
         root / "CITATION.cff",
         root / "minfluence" / "book" / "files.py",
+        root / "tests" / "templates" / "chapter.ipynb",
     ]
 
 

@@ -179,7 +179,8 @@ class Logistic(MarginLoss):
         return -y * expit(-y * S)
 
     def curvature(self, S: ndarray, y: ndarray) -> ndarray:
-        return expit(S) * expit(-S)
+        p = expit(S)
+        return p * (1.0 - p)
 
 
 @dataclass(frozen=True)
@@ -243,8 +244,8 @@ class SmoothHinge(MarginLoss):
         return -y * expit((1.0 - y * S) / self.temperature)
 
     def curvature(self, S: ndarray, y: ndarray) -> ndarray:
-        u = (1.0 - _column(y, S) * S) / self.temperature
-        return expit(u) * expit(-u) / self.temperature
+        p = expit((1.0 - _column(y, S) * S) / self.temperature)
+        return p * (1.0 - p) / self.temperature
 
 
 # Classes 0 .. c - 1 -------------------------------------------------------------------------------
@@ -373,7 +374,7 @@ def contrasts(n_classes: int) -> ndarray:
     return helmert(n_classes).T
 
 
-# As one writes them ------------------------------------------------------------------------------
+# As one writes them -------------------------------------------------------------------------------
 
 squared, poisson = Squared(), Poisson()
 logistic, hinge, squared_hinge = Logistic(), Hinge(), SquaredHinge()

@@ -5,14 +5,14 @@ row i of its result depends on example i alone.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import autograd.numpy as anp
 import numpy as np
 from autograd import grad
 from autograd.core import make_vjp
+from numpy import ndarray
 
-from minfluence import seam, validate
+from minfluence import validate
 from minfluence.objectives.base import ArrayObjective
 
 
@@ -25,33 +25,27 @@ class AutogradObjective(ArrayObjective):
         The loss of every example, in autograd NumPy; `theta` is one flat vector.
     X : array, shape (n, ...)
     y : array, shape (n,)
-    l2, fold_l2
-        As in `LinearObjective`.
+    l2 : float, or array, shape (p,)
+        Strength of the penalty ``l2/2 * theta @ theta``, folded into each example's loss; or one
+        strength for each parameter, ``1/2 * l2 @ theta**2``, 0 for an intercept that is free.
+    fold_l2 : bool
+        False for a penalty that is a term of the risk by itself: it stays as it is when examples
+        are left out or reweighted, as in scikit-learn's ``C`` and in ridge regression.
     p : int, optional
         Number of parameters; known without being told for the losses of `minfluence.models`.
+    dtype : dtype
+        float64, or float32 for half the memory at seven digits.
 
     References
     ----------
     Koh & Liang (2017), section 2: ``R(theta) = 1/n sum_i L(z_i, theta)``.
     """
 
-    def __init__(
-        self,
-        losses: seam.Losses,
-        X: Any,
-        y: Any,
-        l2: Any = 0.0,
-        *,
-        fold_l2: bool = True,
-        p: int | None = None,
-    ) -> None:
-        super().__init__(losses, X, y, l2, fold_l2=fold_l2, p=p)
-
-    def risk(self, theta: np.ndarray) -> float:
+    def risk(self, theta: ndarray) -> float:
         """R(theta) = sum_i w_i L(z_i, theta), penalty included.  (p,) -> scalar."""
         return self._risk(self._theta(theta))
 
-    def _risk(self, theta: np.ndarray) -> float:
+    def _risk(self, theta: ndarray) -> float:
         losses = self.losses(theta, self.X, self.y)
         if anp.shape(losses) != (self.n,):
             raise ValueError(
@@ -60,11 +54,11 @@ class AutogradObjective(ArrayObjective):
             )
         return anp.dot(self.weights, losses) + 0.5 * anp.dot(self.penalty * theta, theta)
 
-    def grad(self, theta: np.ndarray) -> np.ndarray:
+    def grad(self, theta: ndarray) -> ndarray:
         """Gradient of the risk.  (p,) -> (p,)."""
         return grad(self._risk)(self._theta(theta))
 
-    def hvp_at(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    def hvp_at(self, theta: ndarray) -> Callable[[ndarray], ndarray]:
         """The map V -> Hessian of the risk at theta times V; V is (p,) or a block (p, k).
 
         The gradient is traced once and then differentiated along each column: reverse mode
@@ -72,9 +66,9 @@ class AutogradObjective(ArrayObjective):
         """
         theta = self._theta(theta)
         vjp, _ = make_vjp(grad(self._risk), theta)
-        return lambda V: _by_column(vjp, V, theta.size)
+        return lambda V: _by_column(vjp, V, theta)
 
-    def gnvp_at(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    def gnvp_at(self, theta: ndarray) -> Callable[[ndarray], ndarray]:
         """The map V -> Gauss-Newton matrix at theta times V; V is (p,) or a block (p, k).
 
         ``sum_i w_i J_iᵀ D_i J_i`` plus the penalty: J_i differentiates the scores of example i in
@@ -86,12 +80,12 @@ class AutogradObjective(ArrayObjective):
         J, _ = make_vjp(transposed, np.zeros_like(S))
         D, _ = make_vjp(grad(lambda S: anp.dot(self.weights, losses.value(S, self.y))), S)
 
-        def product(v: np.ndarray) -> np.ndarray:
+        def product(v: ndarray) -> ndarray:
             return transposed(D(J(v))) + self.penalty * v
 
-        return lambda V: _by_column(product, V, theta.size)
+        return lambda V: _by_column(product, V, theta)
 
-    def example_dots(self, theta: np.ndarray, V: np.ndarray) -> np.ndarray:
+    def example_dots(self, theta: ndarray, V: ndarray) -> ndarray:
         """grad L(z_i, theta) . v for every i at once.  (p,), (p,) or (p, k) -> (n,) or (n, k).
 
         One Jacobian-vector product J v.  As ``u -> Jᵀ u`` is linear, its own transpose is
@@ -100,26 +94,24 @@ class AutogradObjective(ArrayObjective):
         theta = self._theta(theta)
         vjp, losses = make_vjp(lambda t: self.losses(t, self.X, self.y), theta)
         jvp, _ = make_vjp(vjp, np.zeros_like(losses))
-        return _by_column(jvp, V, theta.size) + (self.example_l2 * theta) @ V
+        return _by_column(jvp, V, theta) + (self.example_l2 * theta) @ V
 
-    def _loss_values(self, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def _loss_values(self, theta: ndarray, X: ndarray, y: ndarray) -> ndarray:
         return self.losses(theta, X, y)
 
-    def _loss_grads(self, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def _loss_grads(self, theta: ndarray, X: ndarray, y: ndarray) -> ndarray:
         """The obvious loop: one example, one gradient."""
         of_one = grad(lambda t, i: self.losses(t, X[i : i + 1], y[i : i + 1])[0])
         return np.stack([of_one(theta, i) for i in range(len(X))])
 
-    def _input_grads(
-        self, theta: np.ndarray, v: np.ndarray, X: np.ndarray, y: np.ndarray
-    ) -> np.ndarray:
-        def dot(X: np.ndarray) -> np.ndarray:
+    def _input_grads(self, theta: ndarray, v: ndarray, X: ndarray, y: ndarray) -> ndarray:
+        def dot(X: ndarray) -> ndarray:
             return anp.dot(grad(lambda t: anp.sum(self.losses(t, X, y)))(theta), v)
 
         return grad(dot)(X)
 
 
-def _by_column(product: Callable, V: np.ndarray, p: int) -> np.ndarray:
+def _by_column(product: Callable, V: ndarray, theta: ndarray) -> ndarray:
     """Apply a linear map to one vector (p,), or to each column of a block (p, k)."""
-    V = validate.columns(V, p)
+    V = validate.columns(V, theta.size, theta.dtype)
     return product(V) if V.ndim == 1 else np.stack([product(v) for v in V.T], axis=1)

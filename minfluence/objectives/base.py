@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
+from numpy import ndarray
 
 from minfluence import seam, validate
 
@@ -64,7 +65,7 @@ class BaseObjective(ABC):
         """Floating-point type of the examples and of every result."""
         return self.weights.dtype
 
-    # What an objective adds ---------------------------------------------------------------------
+    # What an objective adds -----------------------------------------------------------------------
 
     @property
     @abstractmethod
@@ -72,56 +73,54 @@ class BaseObjective(ABC):
         """Shape of one input."""
 
     @abstractmethod
-    def examples(self, indices: Any) -> tuple[np.ndarray, np.ndarray]:
+    def examples(self, indices: Any) -> tuple[ndarray, ndarray]:
         """Inputs and labels of some examples, which may be named more than once."""
 
     @abstractmethod
-    def check_examples(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    def check_examples(self, X: Any, y: Any) -> tuple[ndarray, ndarray]:
         """More examples as arrays that fit these, or one clear sentence."""
 
     @abstractmethod
-    def risk(self, theta: np.ndarray) -> float:
+    def risk(self, theta: ndarray) -> float:
         """R(theta) = sum_i w_i L(z_i, theta), penalty included.  (p,) -> scalar."""
 
     @abstractmethod
-    def grad(self, theta: np.ndarray) -> np.ndarray:
+    def grad(self, theta: ndarray) -> ndarray:
         """Gradient of the risk.  (p,) -> (p,)."""
 
     @abstractmethod
-    def hvp_at(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    def hvp_at(self, theta: ndarray) -> Callable[[ndarray], ndarray]:
         """The map V -> Hessian of the risk at theta times V; V is (p,) or a block (p, k)."""
 
     @abstractmethod
-    def gnvp_at(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    def gnvp_at(self, theta: ndarray) -> Callable[[ndarray], ndarray]:
         """The map V -> Gauss-Newton matrix at theta times V; V is (p,) or a block (p, k)."""
 
     @abstractmethod
-    def example_dots(self, theta: np.ndarray, V: np.ndarray) -> np.ndarray:
+    def example_dots(self, theta: ndarray, V: ndarray) -> ndarray:
         """grad L(z_i, theta) . v for every i at once.  (p,), (p,) or (p, k) -> (n,) or (n, k)."""
 
     # The same for inputs that were checked, without penalty, as NumPy
 
     @abstractmethod
-    def _loss_values(self, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def _loss_values(self, theta: ndarray, X: ndarray, y: ndarray) -> ndarray:
         """(p,), (m, ...), (m,) -> (m,)."""
 
     @abstractmethod
-    def _loss_grads(self, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def _loss_grads(self, theta: ndarray, X: ndarray, y: ndarray) -> ndarray:
         """(p,), (m, ...), (m,) -> (m, p)."""
 
     @abstractmethod
-    def _input_grads(
-        self, theta: np.ndarray, v: np.ndarray, X: np.ndarray, y: np.ndarray
-    ) -> np.ndarray:
+    def _input_grads(self, theta: ndarray, v: ndarray, X: ndarray, y: ndarray) -> ndarray:
         """(p,), (p,), (m, ...), (m,) -> (m, ...)."""
 
     @abstractmethod
-    def _of(self, X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> "BaseObjective":
+    def _of(self, X: ndarray, y: ndarray, weights: ndarray) -> "BaseObjective":
         """Other examples with this model and penalty."""
 
     # Other weights, other examples ----------------------------------------------------------------
 
-    def reweighted(self, weights: np.ndarray) -> Self:
+    def reweighted(self, weights: ndarray) -> Self:
         """The same examples with other weights in the risk.  (n,) -> a new objective."""
         return self._changed(weights=validate.weights(weights, self.n, self.dtype))
 
@@ -152,11 +151,11 @@ class BaseObjective(ABC):
     # The penalty ----------------------------------------------------------------------------------
 
     @property
-    def penalty(self) -> np.ndarray:
+    def penalty(self) -> ndarray:
         """Strength of the penalty in the risk: a number, or one for each parameter (p,)."""
         return self.penalties(self.weights)
 
-    def penalties(self, weights: np.ndarray) -> np.ndarray:
+    def penalties(self, weights: ndarray) -> ndarray:
         """The same for other weights.  (n,) -> as `l2`; (n, k) -> (k,), or (p, k)."""
         totals = weights.sum(axis=0) if self.fold_l2 else np.ones(weights.shape[1:])
         return np.multiply.outer(self.l2, totals).astype(self.dtype)
@@ -168,7 +167,7 @@ class BaseObjective(ABC):
 
     # Verbs made of verbs --------------------------------------------------------------------------
 
-    def grads(self, thetas: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def grads(self, thetas: ndarray, weights: ndarray) -> ndarray:
         """Gradients at many parameter vectors, each for its own weights of the examples.
 
         (p, k), (n, k) -> (p, k)
@@ -176,54 +175,54 @@ class BaseObjective(ABC):
         pairs = zip(thetas.T, weights.T, strict=True)
         return np.stack([self.reweighted(w).grad(theta) for theta, w in pairs], axis=1)
 
-    def hvp(self, theta: np.ndarray, V: np.ndarray) -> np.ndarray:
+    def hvp(self, theta: ndarray, V: ndarray) -> ndarray:
         """Hessian of the risk at theta times V.  (p,), (p,) or (p, k) -> like V."""
         return self.hvp_at(theta)(V)
 
-    def hessian(self, theta: np.ndarray) -> np.ndarray:
+    def hessian(self, theta: ndarray) -> ndarray:
         """The Hessian itself, column by column.  (p,) -> (p, p)."""
         return symmetric(self.hvp(theta, np.eye(np.size(theta), dtype=self.dtype)))
 
-    def gnvp(self, theta: np.ndarray, V: np.ndarray) -> np.ndarray:
+    def gnvp(self, theta: ndarray, V: ndarray) -> ndarray:
         """Gauss-Newton matrix at theta times V.  (p,), (p,) or (p, k) -> like V."""
         return self.gnvp_at(theta)(V)
 
-    def gauss_newton(self, theta: np.ndarray) -> np.ndarray:
+    def gauss_newton(self, theta: ndarray) -> ndarray:
         """The Gauss-Newton matrix itself, column by column.  (p,) -> (p, p)."""
         return symmetric(self.gnvp(theta, np.eye(np.size(theta), dtype=self.dtype)))
 
-    def example_grads(self, theta: np.ndarray, indices: Any) -> np.ndarray:
+    def example_grads(self, theta: ndarray, indices: Any) -> ndarray:
         """Gradients of the penalised losses of some training examples.  -> (len(indices), p)."""
         indices, theta = validate.indices(indices, self.n), self._theta(theta)
         return self._loss_grads(theta, *self.examples(indices)) + self.example_l2 * theta
 
-    def input_grads(self, theta: np.ndarray, v: np.ndarray, indices: Any) -> np.ndarray:
+    def input_grads(self, theta: ndarray, v: ndarray, indices: Any) -> ndarray:
         """d/dx of grad L(z_i, theta) . v.  (p,), (p,), (k,) -> (k, ...), shaped like the inputs."""
         indices, theta = validate.indices(indices, self.n), self._theta(theta)
         v = validate.columns(v, theta.size, self.dtype).reshape(theta.size, -1)[:, 0]
         return self._input_grads(theta, v, *self.examples(indices))
 
-    def test_losses(self, theta: np.ndarray, X_test: Any, y_test: Any) -> np.ndarray:
+    def test_losses(self, theta: ndarray, X_test: Any, y_test: Any) -> ndarray:
         """Bare losses, without penalty, of test points.  -> (m,)."""
         return self._loss_values(self._theta(theta), *self.check_examples(X_test, y_test))
 
-    def test_grads(self, theta: np.ndarray, X_test: Any, y_test: Any) -> np.ndarray:
+    def test_grads(self, theta: ndarray, X_test: Any, y_test: Any) -> ndarray:
         """Gradients of the bare losses of test points.  -> (m, p)."""
         return self._loss_grads(self._theta(theta), *self.check_examples(X_test, y_test))
 
-    def preconditioner(self, theta: np.ndarray, damping: float = 0.0) -> seam.Operator | None:
+    def preconditioner(self, theta: ndarray, damping: float = 0.0) -> seam.Operator | None:
         """Approximate inverse of ``H + damping I`` for `minfluence.cg`; None if it has none."""
         return None
 
-    def to_native(self, V: np.ndarray) -> Any:
+    def to_native(self, V: ndarray) -> Any:
         """An array in the form in which this objective computes: here as it is."""
         return V
 
-    def to_numpy(self, V: Any) -> np.ndarray:
+    def to_numpy(self, V: Any) -> ndarray:
         """The way back from `to_native`."""
         return V
 
-    def _theta(self, theta: Any) -> np.ndarray:
+    def _theta(self, theta: Any) -> ndarray:
         return validate.theta(theta, self.p).astype(self.dtype, copy=False)
 
     def _changed(self, **attributes: Any) -> Self:
@@ -263,7 +262,7 @@ class ArrayObjective(BaseObjective):
         p: int | None = None,
         dtype: Any = np.float64,
     ) -> None:
-        self.X, self.y = validate.examples(X, y, dtype)
+        self.X, self.y = validate.examples(X, y, validate.precision(dtype))
         if isinstance(losses, seam.SizedLosses):
             p = losses.n_parameters(self.X.shape[1])
         if isinstance(losses, seam.CheckedLosses):
@@ -275,11 +274,11 @@ class ArrayObjective(BaseObjective):
         """Shape of one input."""
         return self.X.shape[1:]
 
-    def examples(self, indices: Any) -> tuple[np.ndarray, np.ndarray]:
+    def examples(self, indices: Any) -> tuple[ndarray, ndarray]:
         """Inputs and labels of some examples, which may be named more than once."""
         return self.X[indices], self.y[indices]
 
-    def check_examples(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    def check_examples(self, X: Any, y: Any) -> tuple[ndarray, ndarray]:
         """More examples as arrays that fit these, or one clear sentence."""
         X, y = validate.examples(X, y, self.dtype, self.example_shape)
         if isinstance(self.losses, seam.CheckedLosses):
@@ -307,29 +306,29 @@ class ArrayObjective(BaseObjective):
             np.concatenate([self.weights, np.zeros(len(X_new), self.dtype)]),
         )
 
-    def _of(self, X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> Self:
+    def _of(self, X: ndarray, y: ndarray, weights: ndarray) -> Self:
         return self._changed(X=X, y=y, weights=weights)
 
     # The obvious way, from the losses one by one; where there is a faster one, it replaces these
 
-    def risk(self, theta: np.ndarray) -> float:
+    def risk(self, theta: ndarray) -> float:
         """R(theta) = sum_i w_i L(z_i, theta), penalty included.  (p,) -> scalar."""
         theta = self._theta(theta)
         losses = self._loss_values(theta, self.X, self.y)
         return self.weights @ losses + 0.5 * (self.penalty * theta) @ theta
 
-    def grad(self, theta: np.ndarray) -> np.ndarray:
+    def grad(self, theta: ndarray) -> ndarray:
         """Gradient of the risk.  (p,) -> (p,)."""
         theta = self._theta(theta)
         return self.weights @ self._loss_grads(theta, self.X, self.y) + self.penalty * theta
 
-    def example_dots(self, theta: np.ndarray, V: np.ndarray) -> np.ndarray:
+    def example_dots(self, theta: ndarray, V: ndarray) -> ndarray:
         """grad L(z_i, theta) . v for every i at once.  (p,), (p,) or (p, k) -> (n,) or (n, k)."""
         theta = self._theta(theta)
         V = validate.columns(V, theta.size, self.dtype)
         return self._loss_grads(theta, self.X, self.y) @ V + (self.example_l2 * theta) @ V
 
 
-def symmetric(A: np.ndarray) -> np.ndarray:
+def symmetric(A: ndarray) -> ndarray:
     """A matrix that is symmetric but for rounding, symmetric to the last bit."""
     return 0.5 * (A + A.T)

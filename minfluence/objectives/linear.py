@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 from scipy.linalg import get_blas_funcs
 
 from minfluence import seam, validate
@@ -29,12 +30,8 @@ class LinearObjective(ArrayObjective):
         One of ``minfluence.models``, such as ``logistic`` or ``softmax(n_classes)``.
     X : array, shape (n, d)
     y : array, shape (n,)
-    l2 : float, or array, shape (p,)
-        Strength of the penalty ``l2/2 * theta @ theta``, folded into each example's loss; or one
-        strength for each parameter, ``1/2 * l2 @ theta**2``, 0 for an intercept that is free.
-    fold_l2 : bool
-        False for a penalty that is a term of the risk by itself: it stays as it is when examples
-        are left out or reweighted, as in scikit-learn's ``C`` and in ridge regression.
+    l2, fold_l2
+        As in `AutogradObjective`.
     dtype : dtype
         float64, or float32 for half the memory and twice the speed at seven digits.
 
@@ -66,13 +63,13 @@ class LinearObjective(ArrayObjective):
                 f"LinearObjective expects X of shape (n, d), got {np.shape(X)}: "
                 "flatten each example with X.reshape(len(X), -1)."
             )
-        super().__init__(losses, X, y, l2, fold_l2=fold_l2, dtype=validate.precision(dtype))
+        super().__init__(losses, X, y, l2, fold_l2=fold_l2, dtype=dtype)
 
-    def grad(self, theta: np.ndarray) -> np.ndarray:
+    def grad(self, theta: ndarray) -> ndarray:
         """Gradient of the risk.  (p,) -> (p,)."""
         return self.grads(self._theta(theta)[:, None], self.weights[:, None])[:, 0]
 
-    def grads(self, thetas: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def grads(self, thetas: ndarray, weights: ndarray) -> ndarray:
         """Gradients at many parameter vectors, each for its own weights of the examples.
 
         (p, k), (n, k) -> (p, k)
@@ -84,14 +81,14 @@ class LinearObjective(ArrayObjective):
             G += self._to_theta(X, slope)
         return G
 
-    def hvp_at(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    def hvp_at(self, theta: ndarray) -> Callable[[ndarray], ndarray]:
         """The map V -> Hessian of the risk at theta times V; V is (p,) or a block (p, k).
 
         What depends on theta is computed once and shared by all later products.
         """
         curvature = self.losses.curvature(self._scores(self.X, self._theta(theta)), self.y)
 
-        def hvp(V: np.ndarray) -> np.ndarray:
+        def hvp(V: ndarray) -> ndarray:
             block = self._block(V)
             HV = self.penalty[..., None] * block
             for X, w, Q in self._chunks(self.weights, curvature, columns=block.shape[1]):
@@ -102,15 +99,15 @@ class LinearObjective(ArrayObjective):
 
         return hvp
 
-    def gnvp_at(self, theta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    def gnvp_at(self, theta: ndarray) -> Callable[[ndarray], ndarray]:
         """The Gauss-Newton product: of a model linear in theta it is the Hessian's."""
         return self.hvp_at(theta)
 
-    def gauss_newton(self, theta: np.ndarray) -> np.ndarray:
+    def gauss_newton(self, theta: ndarray) -> ndarray:
         """The Gauss-Newton matrix itself, which is the Hessian.  (p,) -> (p, p)."""
         return self.hessian(theta)
 
-    def hessian(self, theta: np.ndarray) -> np.ndarray:
+    def hessian(self, theta: ndarray) -> ndarray:
         """The Hessian itself, from one weighted product XᵀX for each pair of scores.
 
         Where a constant added to all scores changes nothing, the rows of D_i sum to zero, and the
@@ -144,7 +141,7 @@ class LinearObjective(ArrayObjective):
 
     gauss_newton_flops = hessian_flops
 
-    def preconditioner(self, theta: np.ndarray, damping: float = 0.0) -> "KroneckerInverse":
+    def preconditioner(self, theta: ndarray, damping: float = 0.0) -> "KroneckerInverse":
         """Approximate inverse of ``H + damping I``, for `minfluence.cg`.
 
         If every example had the mean curvature D, the Hessian would be the Kronecker product of
@@ -164,7 +161,7 @@ class LinearObjective(ArrayObjective):
         A, D_sum = self.curvature_factors(theta)
         return KroneckerInverse(A, D_sum / self.weights.sum(), self.penalty + damping)
 
-    def curvature_factors(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def curvature_factors(self, theta: ndarray) -> tuple[ndarray, ndarray]:
         """Factors ``sum_i w_i x_i x_iᵀ`` and ``sum_i w_i D_i``.  -> (d, d), (c, c).
 
         Sums, so those of parts of a training set may be added.
@@ -176,7 +173,7 @@ class LinearObjective(ArrayObjective):
             D_sum += np.einsum("n,nab->ab", w, D)
         return _mirrored(A), D_sum
 
-    def example_dots(self, theta: np.ndarray, V: np.ndarray) -> np.ndarray:
+    def example_dots(self, theta: ndarray, V: ndarray) -> ndarray:
         """grad L(z_i, theta) . v for every i at once.  (p,), (p,) or (p, k) -> (n,) or (n, k)."""
         theta, block = self._theta(theta), self._block(V)
         dots = np.empty((self.n, block.shape[1]), dtype=self.dtype)
@@ -186,16 +183,14 @@ class LinearObjective(ArrayObjective):
         dots += (self.example_l2 * theta) @ block
         return dots.reshape(self.n, *np.shape(V)[1:])
 
-    def _loss_values(self, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def _loss_values(self, theta: ndarray, X: ndarray, y: ndarray) -> ndarray:
         return self.losses.value(self._scores(X, theta), y)
 
-    def _loss_grads(self, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def _loss_grads(self, theta: ndarray, X: ndarray, y: ndarray) -> ndarray:
         slope = self.losses.slope(self._scores(X, theta), y)
         return (X[:, :, None] * slope[:, None, :]).reshape(len(X), self.p)
 
-    def _input_grads(
-        self, theta: np.ndarray, v: np.ndarray, X: np.ndarray, y: np.ndarray
-    ) -> np.ndarray:
+    def _input_grads(self, theta: ndarray, v: ndarray, X: ndarray, y: ndarray) -> ndarray:
         """From grad L . v = r(xᵀTheta)ᵀ (Vᵀ x): the product rule gives V r + Theta D (Vᵀ x)."""
         Theta, V = (t.reshape(X.shape[1], -1) for t in (theta, v))
         S = X @ Theta
@@ -204,16 +199,16 @@ class LinearObjective(ArrayObjective):
 
     # Between flat theta and scores -------------------------------------------------------------
 
-    def _block(self, V: np.ndarray) -> np.ndarray:
+    def _block(self, V: ndarray) -> ndarray:
         """One vector or a block of columns, always as (p, k)."""
         return validate.columns(V, self.p, self.dtype).reshape(self.p, -1)
 
-    def _scores(self, X: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    def _scores(self, X: ndarray, theta: ndarray) -> ndarray:
         """X @ Theta.  (n, d), (p,) -> (n, c); for a block (p, k) -> (n, c, k)."""
         c = self.losses.n_outputs
         return (X @ theta.reshape(X.shape[1], -1)).reshape(len(X), c, *theta.shape[1:])
 
-    def _to_theta(self, X: np.ndarray, U: np.ndarray) -> np.ndarray:
+    def _to_theta(self, X: ndarray, U: ndarray) -> ndarray:
         """Xᵀ U, flattened like theta.  (n, d), (n, c, k) -> (p, k)."""
         return (X.T @ U.reshape(len(X), -1)).reshape(self.p, -1)
 
@@ -226,7 +221,7 @@ class LinearObjective(ArrayObjective):
             for b in range(a + (not self.losses.shift_invariant))
         ]
 
-    def _curvatures(self, theta: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    def _curvatures(self, theta: ndarray) -> Iterator[tuple[ndarray, ...]]:
         """Chunks of X, the weights, and every example's curvature D (rows, c, c) in its scores."""
         c = self.losses.n_outputs
         curvature = self.losses.curvature(self._scores(self.X, self._theta(theta)), self.y)
@@ -234,7 +229,7 @@ class LinearObjective(ArrayObjective):
         for X, w, Q in self._chunks(self.weights, curvature, columns=c):
             yield X, w, self.losses.times(Q, unit)
 
-    def _chunks(self, *arrays: np.ndarray, columns: int) -> Iterator[tuple[np.ndarray, ...]]:
+    def _chunks(self, *arrays: ndarray, columns: int) -> Iterator[tuple[ndarray, ...]]:
         """Rows of X, and of the other arrays, a cache-sized chunk at a time."""
         width = max(self.X.shape[1], self.losses.n_outputs * columns)
         for part in blocks(self.n, rows_in(CHUNK_BYTES, self.X.itemsize * width)):
@@ -253,14 +248,14 @@ class KroneckerInverse:
         Of several strengths the mean is taken.
     """
 
-    def __init__(self, A: np.ndarray, D: np.ndarray, ridge: Any) -> None:
+    def __init__(self, A: ndarray, D: ndarray, ridge: Any) -> None:
         a, self._U = np.linalg.eigh(A)
         b, self._Q = np.linalg.eigh(D)
         values = np.outer(a, b) + np.mean(ridge)
         self._values = np.maximum(values, np.finfo(A.dtype).eps * values.max())  # never 0
         self.shape = (values.size, values.size)
 
-    def __matmul__(self, V: np.ndarray) -> np.ndarray:
+    def __matmul__(self, V: ndarray) -> ndarray:
         """(A ⊗ D + ridge I)⁻¹ V, for (p,) or (p, k): into the eigenvectors, divide, and back."""
         d, c = self._values.shape
         W = self._Q.T @ (self._U.T @ V.reshape(d, -1)).reshape(d, c, -1)
@@ -268,7 +263,7 @@ class KroneckerInverse:
         return (self._U @ W.reshape(d, -1)).reshape(V.shape)
 
 
-def _add_gram(A: np.ndarray, X: np.ndarray, weights: np.ndarray) -> None:
+def _add_gram(A: ndarray, X: ndarray, weights: ndarray) -> None:
     """Add the upper triangle of Xᵀ diag(weights) X to A, in half the work of a whole product."""
     syrk = get_blas_funcs("syrk", (A,))
     for sign in (1.0, -1.0):  # a square root needs weights of one sign
@@ -277,7 +272,7 @@ def _add_gram(A: np.ndarray, X: np.ndarray, weights: np.ndarray) -> None:
             syrk(sign, (X * root[:, None]).T, beta=1.0, c=A.T, lower=True, overwrite_c=True)
 
 
-def _mirrored(A: np.ndarray) -> np.ndarray:
+def _mirrored(A: ndarray) -> ndarray:
     """The whole matrix, given its upper triangle.  (d, d) -> (d, d)."""
     upper = np.triu(A)
     return upper + np.triu(A, 1).T

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from minfluence import seam
 from minfluence.memory import CHUNK_BYTES, blocks, rows_in
-from minfluence.objectives.base import BaseObjective
+from minfluence.objectives.base import ArrayObjective, BaseObjective
 from minfluence.objectives.linear import KroneckerInverse
 
 
@@ -38,7 +38,7 @@ class Chunks:
 
     def __init__(
         self,
-        like: BaseObjective,
+        like: ArrayObjective,
         X: Any,
         y: Any,
         rows: int | None = None,
@@ -74,11 +74,11 @@ class Chunks:
 class Kept:
     """Objectives that are all in memory; what they know at theta is kept from step to step."""
 
-    def __init__(self, objectives: Iterable[BaseObjective]) -> None:
+    def __init__(self, objectives: Iterable[ArrayObjective]) -> None:
         self.objectives = list(objectives)
         self.like, self.sizes = self.objectives[0], [o.n for o in self.objectives]
 
-    def __iter__(self) -> Iterator[BaseObjective]:
+    def __iter__(self) -> Iterator[ArrayObjective]:
         """One objective after another."""
         return iter(self.objectives)
 
@@ -91,7 +91,8 @@ class Kept:
             self.objectives[part].examples([i - starts[part]])
             for i, part in zip(indices, of_part, strict=True)
         ]
-        return tuple(np.concatenate(column) for column in zip(*rows, strict=True))
+        X, y = (np.concatenate(column) for column in zip(*rows, strict=True))
+        return X, y
 
 
 class RankLost(RuntimeError):
@@ -175,9 +176,7 @@ class ShardedObjective(BaseObjective):
     """
 
     def __init__(
-        self,
-        parts: Chunks | Iterable[BaseObjective],
-        ranks: "Ranks | None" = None,
+        self, parts: Chunks | Iterable[ArrayObjective], ranks: "Ranks | None" = None
     ) -> None:
         self.parts = parts if isinstance(parts, Chunks) else Kept(parts)
         self.ranks = Alone() if ranks is None else ranks
@@ -212,7 +211,7 @@ class ShardedObjective(BaseObjective):
         """The way back from `to_native`."""
         return self.like.to_numpy(V)
 
-    def _of(self, X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> BaseObjective:
+    def _of(self, X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> ArrayObjective:
         return self.like._of(X, y, weights)
 
     def _loss_values(self, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:

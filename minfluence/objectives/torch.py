@@ -78,7 +78,7 @@ class TorchObjective(ArrayObjective):
     ) -> None:
         self.batch_size = validate.count("batch_size", batch_size)
         l2 = validate.number("l2", l2)
-        super().__init__(losses, X, y, l2, p=p, dtype=validate.precision(dtype))
+        super().__init__(losses, X, y, l2, p=p, dtype=dtype)
         if self.p is None:
             raise ValueError("TorchObjective cannot tell the number of parameters: pass p=....")
         self.device = torch.device(device)
@@ -171,7 +171,7 @@ class TorchObjective(ArrayObjective):
         """
         theta = self._native(theta)
 
-        def of_batch(X, y, w):
+        def of_batch(X: Any, y: Any, w: Any) -> Callable:
             return vjp(grad(self._weighted(X, y, w)), theta)[1]
 
         return self._product(of_batch)
@@ -183,13 +183,12 @@ class TorchObjective(ArrayObjective):
         theta, D_i is the Hessian of its loss in the scores. It is what remains of the Hessian when
         the curvature of the network is dropped, and positive semi-definite for a convex loss.
         """
-        validate.scored(self.losses)
-        theta = self._native(theta)
+        losses, theta = validate.scored(self.losses), self._native(theta)
 
-        def of_batch(X, y, w):
-            scores = partial(self.losses.scores, X=X)
+        def of_batch(X: Any, y: Any, w: Any) -> Callable:
+            scores = partial(losses.scores, X=X)
             S, J_transposed = vjp(scores, theta)
-            _, D = vjp(grad(lambda S: w @ self.losses.value(S, y)), S)
+            _, D = vjp(grad(lambda S: w @ losses.value(S, y)), S)
             return lambda v: J_transposed(*D(jvp(scores, (theta,), (v,))[1]))
 
         return self._product(of_batch)
@@ -199,14 +198,13 @@ class TorchObjective(ArrayObjective):
 
         A Jacobian costs one product for each score, the whole Hessian one for each parameter.
         """
-        validate.scored(self.losses)
-        theta = self._native(theta)
+        losses, theta = validate.scored(self.losses), self._native(theta)
 
-        def scores_of_one(theta, x):
-            return self.losses.scores(theta, x[None])[0].ravel()
+        def scores_of_one(theta: Any, x: Any) -> Any:
+            return losses.scores(theta, x[None])[0].ravel()
 
-        def value_of_one(s, y, like):
-            return self.losses.value(s.reshape(1, *like.shape[1:]), y[None])[0]
+        def value_of_one(s: Any, y: Any, like: Any) -> Any:
+            return losses.value(s.reshape(1, *like.shape[1:]), y[None])[0]
 
         G = self._ridge * torch.eye(self.p, dtype=theta.dtype, device=self.device)
         for X, y, w in self._batches():
