@@ -123,7 +123,7 @@ def test_classes_may_be_any_sequence(small):
 
 @pytest.mark.parametrize("load", [data.mnist, data.digits])
 @pytest.mark.parametrize(
-    "classes", [(1, 10), (1, -1), (1, 1), (1, 7, 1), (1,), (), 7, "17", (1, 2.5)]
+    "classes", [(1, 10), (1, -1), (1, 1), (1, 7, 1), (1,), (), 7, "17", (1, 2.5), (1, [2])]
 )
 def test_unknown_or_repeated_classes_are_refused_before_anything_is_loaded(folders, load, classes):
     with pytest.raises(ValueError, match="two or more different digits out of 0 .. 9, got"):
@@ -132,7 +132,7 @@ def test_unknown_or_repeated_classes_are_refused_before_anything_is_loaded(folde
 
 @pytest.mark.parametrize("validation", [-1, 60_000, 0.1])
 def test_an_impossible_validation_set_is_refused(folders, validation):
-    with pytest.raises(ValueError, match=f"0 .. 59,999, got {validation}"):
+    with pytest.raises(ValueError, match=f"a whole number in 0 .. 59999, got {validation}"):
         data.mnist(validation=validation)
 
 

@@ -97,12 +97,13 @@ def test_python_sees_the_state():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((np.ones((3, 2)), np.ones(3), (0, 0, 1)), "at least four points"),
-        ((np.ones((4, 3)), np.ones(4), (0, 0, 1)), "at least four points"),
-        ((np.ones((4, 2)), np.zeros(4), (0, 0, 1)), "labels -1 and"),
-        ((np.ones((4, 2)), np.ones(4), (0, 0)), "labels -1 and"),
-        ((np.full((4, 2), np.nan), np.ones(4), (0, 0, 1)), "finite points"),
-        ((np.ones((4, 2)), np.ones(4), (0, 0, 1), 0.0), "l2 greater than 0, got l2=0.0"),
+        ((np.ones((3, 2)), np.ones(3), (0, 0, 1)), "number of points .* at least 4, got 3"),
+        ((np.ones((4, 3)), np.ones(4), (0, 0, 1)), r"X must have shape \(n, 2\), got \(4, 3\)"),
+        ((np.ones((4, 2)), np.ones(5), (0, 0, 1)), r"y must have shape \(4,\), got \(5,\)"),
+        ((np.ones((4, 2)), np.zeros(4), (0, 0, 1)), r"labels -1 and \+1, got 0, 1: recode y"),
+        ((np.ones((4, 2)), np.ones(4), (0, 0)), r"test = \(x1, x2, label\) must have shape"),
+        ((np.full((4, 2), np.nan), np.ones(4), (0, 0, 1)), "X holds NaN"),
+        ((np.ones((4, 2)), np.ones(4), (0, 0, 1), 0.0), "l2 must be greater than 0, got 0.0"),
     ],
 )
 def test_bad_input_gets_one_sentence(arguments, sentence):
@@ -159,9 +160,11 @@ def test_python_sees_the_bowl():
     widget = Bowl(kappa=5, steps=2)
     assert (widget.kappa, widget.steps, widget.start) == (5.0, 2, [])
     assert "condition number 5," in repr(widget)
-    for wrong in ({"kappa": 0.5}, {"kappa": 101}, {"steps": 13}):
-        with pytest.raises(ValueError, match="from 1 to 100 and 0 to 12"):
-            Bowl(**wrong)
+    for kappa in (0.5, 101, np.nan):
+        with pytest.raises(ValueError, match=f"from 1 to 100, got {kappa}"):
+            Bowl(kappa=kappa)
+    with pytest.raises(ValueError, match="steps must be a whole number in 0 .. 12, got 13"):
+        Bowl(steps=13)
 
 
 # --- the recursion of chapter 7 -------------------------------------------------------------------
@@ -275,11 +278,12 @@ def test_python_sees_the_recursion(clouds):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((np.ones((4, 1)), np.ones(4), np.ones(1), 0.1), "p at least 2"),
-        ((np.ones((4, 2)), np.ones(3), np.ones(2), 0.1), r"got \(4, 2\), \(3,\) and \(2,\)"),
-        ((np.ones((4, 2)), -np.ones(4), np.ones(2), 0.1), "no negative curvature"),
-        ((np.ones((4, 2)), np.ones(4), np.zeros(2), 0.1), "b other than 0"),
-        ((np.ones((4, 2)), np.ones(4), np.ones(2), 0.0), "got l2=0.0"),
+        ((np.ones((4, 1)), np.ones(4), np.ones(1), 0.1), "number of features .* at least 2, got 1"),
+        ((np.ones((4, 2)), np.ones(3), np.ones(2), 0.1), r"curvature must have shape \(4,\), got"),
+        ((np.ones((4, 2)), np.ones(4), np.ones(3), 0.1), r"b must have shape \(2,\), got \(3,\)"),
+        ((np.ones((4, 2)), -np.ones(4), np.ones(2), 0.1), "curvature must not be negative, got -1"),
+        ((np.ones((4, 2)), np.ones(4), np.zeros(2), 0.1), "b must not be 0"),
+        ((np.ones((4, 2)), np.ones(4), np.ones(2), 0.0), "got 0.0: .* positive definite H"),
     ],
 )
 def test_a_recursion_that_cannot_be_is_refused(arguments, sentence):
@@ -340,11 +344,11 @@ def test_python_sees_the_machine_and_selects_the_point_that_matters_most(machine
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"X": np.ones((20, 3))}, r"Expected X \(n, 2\)"),
-        ({"without": np.ones((19, 3))}, r"got \(20, 2\), \(20,\), \(3,\), \(19, 3\), \(3,\)"),
+        ({"X": np.ones((20, 3))}, r"X must have shape \(n, 2\)"),
+        ({"without": np.ones((19, 3))}, r"shape \(20, 3\), got \(19, 3\)"),
         ({"test": (0.1, 0.2, 0)}, "labels -1 and"),
-        ({"theta": (np.nan, 0, 0)}, "finite numbers"),
-        ({"l2": -1.0}, "got l2=-1.0"),
+        ({"theta": (np.nan, 0, 0)}, "theta holds NaN"),
+        ({"l2": -1.0}, "l2 must be greater than 0, got -1.0"),
     ],
 )
 def test_a_machine_that_cannot_be_is_refused(machine, change, sentence):

@@ -80,3 +80,19 @@ def test_an_axes_that_is_given_is_used():
     assert plots.boundary(np.ones(3), ax=right) is right
     assert plots.predicted_against_actual([1, 2], [1, 2], ax=right) is right
     assert plots.change_map(X, y, y, ax=left) is left
+
+
+@pytest.mark.parametrize(
+    ("draw", "sentence"),
+    [
+        (lambda: plots.points(X, y[:-1]), "one label per example"),
+        (lambda: plots.change_map(X, y, y[:-1]), r"change must have shape \(3,\), got \(2,\)"),
+        (lambda: plots.change_map(X, y, 0 * y), "largest change must be greater than 0, got 0.0"),
+        (lambda: plots.boundary([0.0, 0.0, 1.0]), "must be greater than 0, got 0.0"),
+        (lambda: plots.predicted_against_actual(y, y[:-1]), r"actual must have shape \(3,\)"),
+        (lambda: plots.images(np.ones((0, 9)), []), "number of pictures .* at least 1, got 0"),
+    ],
+)
+def test_what_cannot_be_drawn_is_explained(draw, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        draw()

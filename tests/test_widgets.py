@@ -89,12 +89,11 @@ def test_the_first_frame_can_be_chosen(anywhere):
     assert [control.label for control in box.children[:2]] == ["2", "9"]
 
 
-def test_few_values_become_buttons_and_many_a_slider():
+def test_up_to_four_values_become_buttons_and_more_a_slider():
     a, b, _ = products().children
     assert isinstance(a, ipywidgets.ToggleButtons)
     assert isinstance(b, ipywidgets.SelectionSlider)
     assert (a.description, b.description) == ("a", "b")
-    assert isinstance(products(kinds={"a": "slider"}).children[0], ipywidgets.SelectionSlider)
 
 
 def test_a_value_may_be_shown_under_another_text():
@@ -171,7 +170,6 @@ def test_without_widgets_the_first_picture_and_all_texts_are_left():
         ({"draw": lambda _: None}, "for a = 1 it returned None"),
         ({"start": {"a": 9}}, "none of its values"),
         ({"start": {"b": 1}}, r"the controls are \['a'\]"),
-        ({"kinds": {"a": "knob"}}, '"slider" or "buttons"'),
     ],
 )
 def test_a_mistake_is_explained_in_one_sentence(change, words):

@@ -4,9 +4,12 @@ import csv
 import io
 import math
 import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from minfluence import validate
 from minfluence.book.files import FILES, DataUnavailable, find, read, read_members
 
 __all__ = [
@@ -26,10 +29,12 @@ __all__ = [
     "two_clouds",
 ]
 
+Texts = tuple[list[str], np.ndarray, list[str], np.ndarray]  # texts, y, texts_test, y_test
+
 # Data sets --------------------------------------------------------------------------------------
 
 
-def two_clouds(n=40, rng=0):
+def two_clouds(n: int = 40, rng: Any = 0) -> tuple[np.ndarray, np.ndarray]:
     """Draw two overlapping Gaussian clouds in the plane, the book's toy data.
 
     Parameters
@@ -47,13 +52,12 @@ def two_clouds(n=40, rng=0):
     """
     if n < 2 or n % 2:
         raise ValueError(f"n must be an even number of at least 2, got {n}.")
-    rng = np.random.default_rng(rng)
     y = np.repeat([-1.0, 1.0], n // 2)
-    points = rng.standard_normal((n, 2)) * [1.0, 0.8] + np.outer(y, [1.0, 0.4])
+    points = validate.generator(rng).standard_normal((n, 2)) * [1.0, 0.8] + np.outer(y, [1.0, 0.4])
     return np.column_stack([points, np.ones(n)]), y
 
 
-def digits(classes=None):
+def digits(classes: Any = None) -> tuple[np.ndarray, ...]:
     """Load the 8 x 8 digits that come with scikit-learn: 1,297 to train on, 500 to test on.
 
     Parameters
@@ -85,7 +89,7 @@ def digits(classes=None):
     return X / 16.0, y, X_test / 16.0, y_test
 
 
-def mnist(classes=None, validation=5_000):
+def mnist(classes: Any = None, validation: int = 5_000) -> tuple[np.ndarray, ...]:
     """Load MNIST with the split of Koh & Liang (2017).
 
     Parameters
@@ -109,8 +113,7 @@ def mnist(classes=None, validation=5_000):
         If the files cannot be had, or are damaged.
     """
     classes = _check_classes(classes)
-    if validation not in range(60_000):
-        raise ValueError(f"validation must be an integer in 0 .. 59,999, got {validation}.")
+    validation = validate.count("validation", validation, 0, 59_999)
     X, y = _idx_pair("mnist/train-images-idx3-ubyte.gz", "mnist/train-labels-idx1-ubyte.gz")
     X_test, y_test = _idx_pair("mnist/t10k-images-idx3-ubyte.gz", "mnist/t10k-labels-idx1-ubyte.gz")
     X, y = _choose(X[validation:], y[validation:], classes)
@@ -118,7 +121,7 @@ def mnist(classes=None, validation=5_000):
     return X / 255.0, y, X_test / 255.0, y_test  # bytes until here: one float64 copy in all
 
 
-def mnist_or_digits(classes=None):
+def mnist_or_digits(classes: Any = None) -> tuple[np.ndarray, ...]:
     """Load MNIST or, with a warning where it cannot be had, the smaller digits of scikit-learn.
 
     Parameters and result as in `mnist`; ``X.shape[1]`` is 784 for MNIST and 64 for the digits.
@@ -132,7 +135,7 @@ def mnist_or_digits(classes=None):
         return digits(classes)
 
 
-def enron1(rng=0):
+def enron1(rng: Any = 0) -> Texts:
     """Load the Enron1 e-mails, spam and not: 4,137 to train on, 1,035 to test on.
 
     Parameters
@@ -153,12 +156,10 @@ def enron1(rng=0):
     names = [name for name in mails if name.split("/")[-2] in ("ham", "spam")]
     texts = [mails[name].decode("latin-1") for name in names]
     y = np.array([1.0 if name.split("/")[-2] == "spam" else -1.0 for name in names])
-    order = np.random.default_rng(rng).permutation(len(texts))
-    train, test = np.split(order, [int(0.8 * len(texts))])
-    return [texts[i] for i in train], y[train], [texts[i] for i in test], y[test]
+    return _split(texts, y, int(0.8 * len(texts)), rng)
 
 
-def rt_polarity(rng=0):
+def rt_polarity(rng: Any = 0) -> Texts:
     """Load sentences of film reviews, kind and unkind: 9,662 to train on, 1,000 to test on.
 
     Parameters
@@ -179,8 +180,13 @@ def rt_polarity(rng=0):
     lines = [text.rstrip("\n").split("\n") for text in kinds]
     texts = [line.strip() for part in lines for line in part]
     y = np.repeat([1.0, -1.0], [len(part) for part in lines])
-    order = np.random.default_rng(rng).permutation(len(texts))
-    train, test = np.split(order, [len(texts) - 1_000])
+    return _split(texts, y, len(texts) - 1_000, rng)
+
+
+def _split(texts: list[str], y: np.ndarray, n: int, rng: Any) -> Texts:
+    """Shuffle texts and labels; the first n are to train on, the others to test on."""
+    order = validate.generator(rng).permutation(len(texts))
+    train, test = order[:n], order[n:]
     return [texts[i] for i in train], y[train], [texts[i] for i in test], y[test]
 
 
@@ -197,7 +203,7 @@ CATEGORIES = (
 ).split()
 
 
-def diabetes130():
+def diabetes130() -> tuple[np.ndarray, ...]:
     """Load hospital readmissions of diabetic patients with the split of Koh & Liang (2017).
 
     Returns
@@ -213,11 +219,9 @@ def diabetes130():
     Strack et al. (2014); Koh & Liang (2017), section 5.3, with the columns and the seed of their
     published notebook.
     """
-    rows = csv.DictReader(io.StringIO(read("diabetic_data.csv.gz").decode()))
-    table = {name: [] for name in (*NUMBERS, *CATEGORIES, "readmitted")}
-    for row in rows:
-        for name, column in table.items():
-            column.append(row[name])
+    rows = list(csv.DictReader(io.StringIO(read("diabetic_data.csv.gz").decode())))
+    used = (*NUMBERS, *CATEGORIES, "readmitted")
+    table = {name: [row[name] for row in rows] for name in used}
     X, names = _columns(table, NUMBERS, CATEGORIES)
     y = np.where(np.array(table["readmitted"]) == "<30", 1.0, -1.0)
     train, test = _authors_split(y)
@@ -234,7 +238,7 @@ ADULT_CATEGORIES = (
 ).split()
 
 
-def adult():
+def adult() -> tuple[np.ndarray, ...]:
     """Load the Adult census, who earns more than 50,000 dollars: 32,561 records, 16,281 to test.
 
     Left out are `education`, of which `education-num` says the same as a number, and `fnlwgt`,
@@ -260,13 +264,15 @@ def adult():
     return X[:n], y[:n], X[n:], y[n:], names
 
 
-def _adult_rows(content):
+def _adult_rows(content: bytes) -> list[list[str]]:
     """Rows of 15 values; the test file begins with a line that is none."""
     rows = csv.reader(io.StringIO(content.decode()), skipinitialspace=True)
     return [row for row in rows if len(row) == len(ADULT_COLUMNS)]
 
 
-def _columns(table, numbers, categories):
+def _columns(
+    table: Mapping[str, Sequence[str]], numbers: Sequence[str], categories: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
     """Numbers as they are and categories as columns of 0 and 1, with what each column holds."""
     columns = [np.array(table[name], dtype=float)[:, None] for name in numbers]
     names = list(numbers)
@@ -277,16 +283,15 @@ def _columns(table, numbers, categories):
     return np.hstack(columns), np.array(names)
 
 
-def _one_hot(values):
+def _one_hot(values: Sequence[str]) -> tuple[list[str], np.ndarray]:
     """Kinds among the values, numbers in the order of numbers, and a column of 0 and 1 for each."""
-    order = {kind: (len(kind), kind) if kind.isdigit() else (0, kind) for kind in set(values)}
-    kinds = sorted(order, key=order.get)
+    kinds = sorted(set(values), key=lambda kind: (len(kind) if kind.isdigit() else 0, kind))
     if len(kinds) == 2:
         kinds = kinds[1:]  # the other column would say the same
     return kinds, (np.array(values)[:, None] == np.array(kinds)).astype(float)
 
 
-def _authors_split(y):
+def _authors_split(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows to train on, 10,000 of each class, and to test on, drawn as the authors drew them."""
     shuffle = np.random.RandomState(2).shuffle
     positive, negative = np.flatnonzero(y == 1), np.flatnonzero(y == -1)
@@ -299,7 +304,7 @@ def _authors_split(y):
     return train, test
 
 
-def dogfish(size=96):
+def dogfish(size: int = 96) -> tuple[np.ndarray, ...]:
     """Load photographs of dogs (springers) and fish (tenches): 900 + 900, and 300 + 300 to test.
 
     These are not the paper's images, which showed many breeds and species.
@@ -321,10 +326,9 @@ def dogfish(size=96):
     """
     from PIL import Image
 
-    if size not in range(1, 225):
-        raise ValueError(f"size must be an integer in 1 .. 224, got {size!r}.")
+    size = validate.count("size", size, 1, 224)
 
-    def pixels(content):
+    def pixels(content: bytes) -> np.ndarray:
         image = Image.open(io.BytesIO(content)).convert("RGB")
         return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
@@ -338,7 +342,7 @@ def dogfish(size=96):
     return X, _dog_fish_labels(parts[:2]), X_test, _dog_fish_labels(parts[2:])
 
 
-def _dog_fish_labels(parts):
+def _dog_fish_labels(parts: Sequence[np.ndarray]) -> np.ndarray:
     return np.repeat([-1.0, 1.0], [len(images) for images in parts])
 
 
@@ -349,7 +353,7 @@ FEATURES = {  # network -> file, array
 }
 
 
-def dogfish_features(network="mobilenetv2"):
+def dogfish_features(network: str = "mobilenetv2") -> tuple[np.ndarray, ...]:
     """Load what a network trained on ImageNet sees in the images of `dogfish`.
 
     Parameters
@@ -363,30 +367,26 @@ def dogfish_features(network="mobilenetv2"):
     X, y, X_test, y_test : arrays, shapes (1800, 1280), (1800,), (600, 1280), (600,)
         Labels are -1 for dogs and +1 for fish.
     """
-    if network not in FEATURES:
-        raise ValueError(f"network must be one of {', '.join(FEATURES)}, got {network!r}.")
-    file, array = FEATURES[network]
+    file, features = FEATURES[validate.one_of("network", network, tuple(FEATURES))]
     arrays = read_arrays(file)
-    X, y, test = (
-        arrays[array].astype(float),
-        2.0 * arrays["y"] - 1.0,
-        arrays["is_test"].astype(bool),
-    )
+    X, y = arrays[features].astype(float), 2.0 * arrays["y"] - 1.0
+    test = arrays["is_test"].astype(bool)
     return X[~test], y[~test], X[test], y[test]
 
 
-def read_arrays(name):
+def read_arrays(name: str) -> dict[str, np.ndarray]:
     """Arrays of a file of NumPy.  str -> dict of name -> array."""
     with np.load(io.BytesIO(read(name)), allow_pickle=False) as arrays:
         return dict(arrays)
 
 
-def _check_classes(classes):
+def _check_classes(classes: Any) -> list[int] | None:
     """The classes as a list, or None for all; checked before anything is fetched."""
     if classes is None:
         return None
     chosen = list(classes) if np.iterable(classes) else [classes]
-    if len(chosen) < 2 or len(set(chosen)) < len(chosen) or not set(chosen) <= set(range(10)):
+    digits_only = all(digit in range(10) for digit in chosen)
+    if not digits_only or len(chosen) < 2 or len(set(chosen)) < len(chosen):
         raise ValueError(
             f"classes must be two or more different digits out of 0 .. 9, got {classes}: "
             "leave it out for all ten."
@@ -394,7 +394,9 @@ def _check_classes(classes):
     return [int(digit) for digit in chosen]
 
 
-def _choose(X, y, classes):
+def _choose(
+    X: np.ndarray, y: np.ndarray, classes: list[int] | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Keep only some classes, and label them as `mnist` tells."""
     y = y.astype(int)
     if classes is None:
@@ -406,7 +408,7 @@ def _choose(X, y, classes):
     return X, 2.0 * y - 1.0 if len(classes) == 2 else y
 
 
-def _idx_pair(images, labels):
+def _idx_pair(images: str, labels: str) -> tuple[np.ndarray, np.ndarray]:
     """Images (n, pixels) and labels (n,) from a pair of IDX files, as bytes."""
     X, y = _idx(read(images), images, n_axes=3), _idx(read(labels), labels, n_axes=1)
     if len(X) != len(y):
@@ -414,7 +416,7 @@ def _idx_pair(images, labels):
     return X.reshape(len(X), -1), y
 
 
-def _idx(content, name, n_axes):
+def _idx(content: bytes, name: str, n_axes: int) -> np.ndarray:
     """Array from an IDX file of bytes: the magic 0, 0, 8, n_axes; the lengths; the values."""
     magic, start = bytes([0, 0, 8, n_axes]), 4 + 4 * n_axes
     shape = [int.from_bytes(content[k : k + 4], "big") for k in range(4, start, 4)]

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, wait
 
 PATIENCE = 4  # seconds in which an origin must answer, before we say that it does not
@@ -11,7 +12,7 @@ ALLOWANCE = 1.05  # times the listed size: a host may pack a little worse than a
 CHUNK = 1024
 
 
-def download(url, size):
+def download(url: str, size: int) -> bytes:
     """Receive what a URL sends, into memory.
 
     Parameters
@@ -31,9 +32,9 @@ def download(url, size):
         that broke, too many bytes, or too few of them for too long.
     """
     received, answered, abandoned = bytearray(), threading.Event(), threading.Event()
-    end = Future()
+    end: Future[None] = Future()
 
-    def receive():
+    def receive() -> None:
         try:
             for chunk in _chunks(url, answered):
                 received.extend(chunk)
@@ -56,7 +57,7 @@ def download(url, size):
     return bytes(received)
 
 
-def _chunks(url, answered):
+def _chunks(url: str, answered: threading.Event) -> Iterator[bytes]:
     """The body, as it is sent: a server that packs it once more is not believed."""
     import requests
 
@@ -68,7 +69,7 @@ def _chunks(url, answered):
         yield from answer.raw.stream(CHUNK, decode_content=False)
 
 
-def _watch(received, answered, end, size):
+def _watch(received: bytearray, answered: threading.Event, end: Future[None], size: int) -> None:
     """Wait for the end, and give up on an origin that is silent or slow."""
     from tqdm import tqdm
 
@@ -85,7 +86,7 @@ def _watch(received, answered, end, size):
                 raise ValueError(f"too slow: {sent}")
 
 
-def _words(error, received):
+def _words(error: BaseException, received: bytearray) -> str:
     """What happened to a connection; our own errors say it themselves."""
     if isinstance(error, ValueError):
         return str(error)

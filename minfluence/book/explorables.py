@@ -6,15 +6,18 @@ Python sees what the reader did. Needs anywidget (``pip install "minfluence[plot
 
 import re
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import numpy as np
 import traitlets
 
+from minfluence import validate
+
 JS = Path(__file__).parent / "js"
 
 
-def module(name):
+def module(name: str) -> str:
     """JavaScript of one explorable as one text: what it imports from ``shared.js`` put into it."""
     source, shared = ((JS / file).read_text("utf-8") for file in (name, "shared.js"))
     whole, count = re.subn(
@@ -24,7 +27,32 @@ def module(name):
     return whole
 
 
-class Explore(anywidget.AnyWidget):
+def numbers() -> Any:
+    """A list of numbers, or of such lists, that Python and the browser share."""
+    return traitlets.List().tag(sync=True)
+
+
+class Plane(anywidget.AnyWidget):
+    """Labelled points and a test point in the plane, and what changes without each point."""
+
+    X = numbers()
+    y = numbers()
+    test = numbers()
+    l2 = traitlets.Float().tag(sync=True)
+    predicted = numbers()
+    actual = numbers()
+
+    def __init__(self, X: Any, y: Any, test: Any, l2: float, **others: Any) -> None:
+        X = validate.array("X", X, ("n", 2), float)
+        y = validate.array("y", y, (len(X),), float)
+        test = validate.array("test = (x1, x2, label)", test, (3,), float)
+        labels = np.append(y, test[2])
+        validate.labels(labels, (-1, 1), "Expected labels -1 and +1", "recode y and test[2]")
+        l2 = validate.positive("l2", l2)
+        super().__init__(X=X.tolist(), y=y.tolist(), test=test.tolist(), l2=l2, **others)
+
+
+class Explore(Plane):
     """Drag training points and a test point; see predicted and actual changes side by side.
 
     Parameters
@@ -48,27 +76,12 @@ class Explore(anywidget.AnyWidget):
     """
 
     _esm = module("explore.js")
-    X = traitlets.List().tag(sync=True)
-    y = traitlets.List().tag(sync=True)
-    test = traitlets.List().tag(sync=True)
-    l2 = traitlets.Float().tag(sync=True)
-    predicted = traitlets.List().tag(sync=True)
-    actual = traitlets.List().tag(sync=True)
 
-    def __init__(self, X, y, test, l2=0.01):
-        X, y, test = (np.asarray(a, dtype=float) for a in (X, y, test))
-        if X.ndim != 2 or X.shape[1] != 2 or y.shape != (len(X),) or len(X) < 4:
-            raise ValueError(
-                "Expected at least four points, X of shape (n, 2) and y of shape (n,), "
-                f"got {X.shape} and {y.shape}."
-            )
-        if test.shape != (3,) or not np.isin([*y, test[-1]], (-1, 1)).all():
-            raise ValueError("Expected labels -1 and +1, and test as (x1, x2, label).")
-        if not (np.isfinite(X).all() and np.isfinite(test).all() and l2 > 0):
-            raise ValueError(f"Expected finite points and l2 greater than 0, got l2={l2!r}.")
-        super().__init__(X=X.tolist(), y=y.tolist(), test=test.tolist(), l2=float(l2))
+    def __init__(self, X: Any, y: Any, test: Any, l2: float = 0.01) -> None:
+        validate.count("The number of points", len(X), 4)
+        super().__init__(X, y, test, l2)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"{len(self.X)} training points and a test point in the plane. They can be dragged "
             "where JavaScript runs: in Jupyter, and in the built page."
@@ -101,19 +114,16 @@ class Bowl(anywidget.AnyWidget):
     _esm = module("bowl.js")
     kappa = traitlets.Float().tag(sync=True)
     steps = traitlets.Int().tag(sync=True)
-    start = traitlets.List().tag(sync=True)
-    descent = traitlets.List().tag(sync=True)
-    conjugate = traitlets.List().tag(sync=True)
+    start = numbers()
+    descent = numbers()
+    conjugate = numbers()
 
-    def __init__(self, kappa=20, steps=4):
-        if not (1 <= kappa <= 100 and steps in range(13)):
-            raise ValueError(
-                "Expected a condition number from 1 to 100 and 0 to 12 steps, "
-                f"got kappa={kappa!r} and steps={steps!r}."
-            )
-        super().__init__(kappa=float(kappa), steps=int(steps))
+    def __init__(self, kappa: float = 20, steps: int = 4) -> None:
+        if not 1 <= kappa <= 100:
+            raise ValueError(f"kappa must be a condition number from 1 to 100, got {kappa!r}.")
+        super().__init__(kappa=float(kappa), steps=validate.count("steps", steps, 0, 12))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"A bowl of condition number {self.kappa:g}, and two ways down. Its start can be "
             "dragged where JavaScript runs: in Jupyter, and in the built page."
@@ -147,36 +157,32 @@ class Recursion(anywidget.AnyWidget):
     """
 
     _esm = module("recursion.js")
-    X = traitlets.List().tag(sync=True)
-    curvature = traitlets.List().tag(sync=True)
-    b = traitlets.List().tag(sync=True)
+    X = numbers()
+    curvature = numbers()
+    b = numbers()
     l2 = traitlets.Float().tag(sync=True)
     scale = traitlets.Float().tag(sync=True)
     depth = traitlets.Int(20).tag(sync=True)
     repeats = traitlets.Int(10).tag(sync=True)
     seed = traitlets.Int().tag(sync=True)
-    estimate = traitlets.List().tag(sync=True)
+    estimate = numbers()
 
-    def __init__(self, X, curvature, b, l2):
-        X, curvature, b = (np.asarray(a, dtype=float) for a in (X, curvature, b))
-        if (
-            X.ndim != 2
-            or X.shape[1] < 2
-            or (curvature.shape, b.shape) != (X.shape[:1], X.shape[1:])
-        ):
+    def __init__(self, X: Any, curvature: Any, b: Any, l2: float) -> None:
+        X = validate.array("X", X, ("n", "p"), float)
+        n, p = X.shape
+        validate.count("The number of features", p, 2)
+        curvature = validate.array("curvature", curvature, (n,), float)
+        b = validate.array("b", b, (p,), float)
+        l2 = validate.positive("l2", l2, "the recursion needs a positive definite H")
+        if (curvature < 0).any():
             raise ValueError(
-                "Expected X of shape (n, p) with p at least 2, curvature (n,) and b (p,), "
-                f"got {X.shape}, {curvature.shape} and {b.shape}."
+                f"curvature must not be negative, got {curvature.min():g}: take a convex loss."
             )
-        finite = all(np.isfinite(a).all() for a in (X, curvature, b))
-        if not (finite and (curvature >= 0).all() and b.any() and l2 > 0):
-            raise ValueError(
-                "Expected finite numbers, no negative curvature, b other than 0 and l2 greater "
-                f"than 0, got l2={l2!r}: the recursion needs a positive definite H."
-            )
-        super().__init__(X=X.tolist(), curvature=curvature.tolist(), b=b.tolist(), l2=float(l2))
+        if not b.any():
+            raise ValueError("b must not be 0 throughout, or there is nothing to solve.")
+        super().__init__(X=X.tolist(), curvature=curvature.tolist(), b=b.tolist(), l2=l2)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         n, p = len(self.X), len(self.b)
         return (
             f"LiSSA on {n} examples and {p} parameters. Its sliders move where JavaScript runs: "
@@ -184,7 +190,7 @@ class Recursion(anywidget.AnyWidget):
         )
 
 
-class Hinge(anywidget.AnyWidget):
+class Hinge(Plane):
     """Smooth the hinge of a support vector machine, and compare predicted with actual changes.
 
     Only the derivatives are smooth; the machine stays as it is, and so do its refits.
@@ -199,10 +205,8 @@ class Hinge(anywidget.AnyWidget):
         The fitted machine; the last entry is the intercept.
     without : array, shape (n, 3)
         The machine fitted again without each point.
-    test : sequence of three numbers
-        Test point and its label.
-    l2 : float
-        Strength of the penalty, which includes the intercept.
+    test, l2
+        As in `Explore`.
 
     Attributes
     ----------
@@ -214,44 +218,21 @@ class Hinge(anywidget.AnyWidget):
     """
 
     _esm = module("hinge.js")
-    X = traitlets.List().tag(sync=True)
-    y = traitlets.List().tag(sync=True)
-    theta = traitlets.List().tag(sync=True)
-    without = traitlets.List().tag(sync=True)
-    test = traitlets.List().tag(sync=True)
-    l2 = traitlets.Float().tag(sync=True)
+    theta = numbers()
+    without = numbers()
     temperature = traitlets.Float(0.001).tag(sync=True)
     selected = traitlets.Int().tag(sync=True)
-    predicted = traitlets.List().tag(sync=True)
-    actual = traitlets.List().tag(sync=True)
 
-    def __init__(self, X, y, theta, without, test, l2):
-        given = [np.asarray(a, dtype=float) for a in (X, y, theta, without, test)]
-        n = len(given[0])
-        shapes = [a.shape for a in given]
-        if shapes != [(n, 2), (n,), (3,), (n, 3), (3,)]:
-            raise ValueError(
-                "Expected X (n, 2), y (n,), theta (3,), without (n, 3) and test (3,), "
-                f"got {', '.join(map(str, shapes))}."
-            )
-        if not np.isin([*given[1], given[4][-1]], (-1, 1)).all():
-            raise ValueError("Expected labels -1 and +1, and test as (x1, x2, label).")
-        if not (all(np.isfinite(a).all() for a in given) and l2 > 0):
-            raise ValueError(f"Expected finite numbers and l2 greater than 0, got l2={l2!r}.")
-        X, y, theta, without, test = given
-        after = np.maximum(0, 1 - test[2] * (without @ [*test[:2], 1]))
-        before = max(0, 1 - test[2] * (theta @ [*test[:2], 1]))
-        super().__init__(
-            X=X.tolist(),
-            y=y.tolist(),
-            theta=theta.tolist(),
-            without=without.tolist(),
-            test=test.tolist(),
-            l2=float(l2),
-            selected=int(abs(after - before).round(9).argmax()),  # of equals the first
-        )
+    def __init__(self, X: Any, y: Any, theta: Any, without: Any, test: Any, l2: float) -> None:
+        theta = validate.array("theta", theta, (3,), float)
+        without = validate.array("without", without, (len(X), 3), float)
+        super().__init__(X, y, test, l2, theta=theta.tolist(), without=without.tolist())
+        *x, label = self.test
+        after = np.maximum(0, 1 - label * (without @ [*x, 1]))
+        before = max(0, 1 - label * (theta @ [*x, 1]))
+        self.selected = int(abs(after - before).round(9).argmax())  # of equals the first
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"A support vector machine on {len(self.X)} points, its hinge smoothed. Temperature "
             "and test point can be moved where JavaScript runs: in Jupyter, and in the built page."

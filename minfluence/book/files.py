@@ -20,9 +20,10 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from minfluence.book.download import ALLOWANCE, download
 
@@ -52,32 +53,32 @@ class DataFile:
 
     size: int
     sha256: str
-    urls: tuple = ()
-    repack: Callable | None = None
+    urls: tuple[str, ...] = ()
+    repack: Callable[[bytes, int], bytes] | None = None
     unpacked: int | None = None
 
     @property
-    def limit(self):
+    def limit(self) -> int:
         """Bytes that are unpacked at most."""
         return math.floor(ALLOWANCE * (self.unpacked or self.size))
 
 
-def _diabetes_from_zip(archive, limit):
+def _diabetes_from_zip(archive: bytes, limit: int) -> bytes:
     """The table out of the archive of the UCI repository."""
 
-    def choose(names):
+    def choose(names: list[str]) -> list[str]:
         return [name for name in names if name.endswith("diabetic_data.csv")]
 
     return gzip.compress(b"".join(members(archive, limit, choose).values()), mtime=0)
 
 
-def _dogfish_from_imagenette(archive, limit):
+def _dogfish_from_imagenette(archive: bytes, limit: int) -> bytes:
     """The first springers and tenches of Imagenette, in the order of their names, as one zip."""
     classes = {"dog": "n02102040", "fish": "n01440764"}
     counts = {"train": 900, "test": 300}
     targets = {}
 
-    def choose(names):
+    def choose(names: list[str]) -> dict[str, str]:
         for part, label in itertools.product(counts, classes):
             folder = f"/{part.replace('test', 'val')}/{classes[label]}/"
             for name in [name for name in names if folder in f"/{name}"][: counts[part]]:
@@ -91,11 +92,11 @@ def _dogfish_from_imagenette(archive, limit):
     return packed.getvalue()
 
 
-def _trunk_of_inception(archive, limit):
+def _trunk_of_inception(archive: bytes, limit: int) -> bytes:
     """Parameters of the layers in ``inception_v3_trunk.npz``, out of Apple's sample code."""
     others = ("_mixed_9_tower_1_", "_mixed_10_", "_softmax.")  # what the trunk does without
 
-    def choose(names):
+    def choose(names: list[str]) -> list[str]:
         inside = [name for name in names if "/batch_normalized_binaries/" in name]
         return [name for name in inside if not any(other in name for other in others)]
 
@@ -106,7 +107,7 @@ def _trunk_of_inception(archive, limit):
     return packed.getvalue()
 
 
-def _mnist_urls(name):
+def _mnist_urls(name: str) -> tuple[str, ...]:
     hosts = (
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -250,7 +251,7 @@ FILES = {
 }
 
 
-def find(name, *, refetch=False):
+def find(name: str, *, refetch: bool = False) -> Path:
     """Path of a data file whose content is what it should be.
 
     Parameters
@@ -273,17 +274,21 @@ def find(name, *, refetch=False):
     return _locate(name, refetch)[0]
 
 
-def read(name):
+def read(name: str) -> bytes:
     """Content of a data file, checked and unpacked if it is gzipped.  str -> bytes."""
     return _locate(name)[1]
 
 
-def read_members(name):
+def read_members(name: str) -> dict[str, bytes]:
     """Files inside an archive that is a data file.  str -> dict of name -> bytes."""
     return members(read(name), FILES[name].limit)
 
 
-def members(archive, limit=math.inf, choose=sorted):
+def members(
+    archive: bytes,
+    limit: float = math.inf,
+    choose: Callable[[list[str]], Iterable[str]] = sorted,
+) -> dict[str, bytes]:
     """Files inside a zip or tar archive, which is never unpacked on the disk.
 
     Parameters
@@ -319,7 +324,7 @@ def members(archive, limit=math.inf, choose=sorted):
 
 
 @contextlib.contextmanager
-def _zip_members(archive):
+def _zip_members(archive: bytes) -> Iterator[tuple[dict[str, Any], Callable[[Any], bytes]]]:
     """Entries of a zip archive with their sizes, by name, and a function that reads one."""
     with zipfile.ZipFile(io.BytesIO(archive)) as packed:
         files = [entry for entry in packed.infolist() if not entry.is_dir()]
@@ -327,9 +332,10 @@ def _zip_members(archive):
 
 
 @contextlib.contextmanager
-def _tar_members(archive):
+def _tar_members(archive: bytes) -> Iterator[tuple[dict[str, Any], Callable[[Any], bytes]]]:
     """The same of a tar archive, which is not packed a second time."""
-    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as packed:
+    packed: Any = tarfile.open(fileobj=io.BytesIO(archive), mode="r:")  # of files alone, as checked
+    with packed:
         files = [entry for entry in packed.getmembers() if not entry.isdir()]
         if not all(entry.isfile() for entry in files):
             raise ValueError("The archive holds links or devices: expected plain files only.")
@@ -337,9 +343,9 @@ def _tar_members(archive):
         yield entries, lambda entry: packed.extractfile(entry).read()
 
 
-def _by_name(entries):
+def _by_name(entries: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """A dict of the entries, each of which must be there once only."""
-    found = {}
+    found: dict[str, Any] = {}
     for name, entry in entries:
         if name in found:
             raise ValueError(f"The archive holds the same name twice: {name!r}.")
@@ -347,7 +353,7 @@ def _by_name(entries):
     return found
 
 
-def _safe(names):
+def _safe(names: list[str]) -> list[str]:
     """The names, none of which may lead out of a folder."""
     for name in names:
         path = PurePosixPath(name)
@@ -356,7 +362,7 @@ def _safe(names):
     return names
 
 
-def _locate(name, refetch=False):
+def _locate(name: str, refetch: bool = False) -> tuple[Path, bytes]:
     """Path and content of a data file: the reader's own, the cached one, or a new download."""
     if name not in FILES:
         raise ValueError(f"Unknown data file {name!r}: expected one of {', '.join(sorted(FILES))}.")
@@ -372,20 +378,20 @@ def _locate(name, refetch=False):
     return _fetch(name, cached)
 
 
-def _folder(variable):
+def _folder(variable: str) -> Path | None:
     """Folder named by an environment variable, or None."""
     value = os.environ.get(variable)
     return Path(value).expanduser() if value else None
 
 
-def _cache():
+def _cache() -> Path:
     """Folder where downloads are kept."""
     import platformdirs
 
     return _folder("MINFLUENCE_CACHE") or Path(platformdirs.user_cache_dir("minfluence"))
 
 
-def _check(path, name, remedy):
+def _check(path: Path, name: str, remedy: str) -> bytes:
     """Content of a file, or an error that names it and the remedy."""
     try:
         return _content(path.read_bytes(), FILES[name])
@@ -393,7 +399,7 @@ def _check(path, name, remedy):
         raise DataUnavailable(f"{path} is damaged or another version: {fault}; {remedy}.") from None
 
 
-def _content(packed, file):
+def _content(packed: bytes, file: DataFile) -> bytes:
     """Bytes of a data file, unpacked if they are gzipped, provided that they are the right ones."""
     expected = f"expected content with sha256 {file.sha256[:12]}..."
     try:
@@ -407,7 +413,7 @@ def _content(packed, file):
     return content
 
 
-def _unzipped(packed, limit):
+def _unzipped(packed: bytes, limit: int) -> bytes:
     """Content of a gzip file, not by its name: servers may unpack what they send."""
     with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
         content = file.read(limit + 1)
@@ -416,12 +422,12 @@ def _unzipped(packed, limit):
     return content
 
 
-def _is_web_page(content):
+def _is_web_page(content: bytes) -> bool:
     """Whether it begins like one, as the answer of a login page or a proxy does."""
     return content[:200].lstrip().lower().startswith((b"<!doctype html", b"<html"))
 
 
-def digest(content, limit=math.inf):
+def digest(content: bytes, limit: float = math.inf) -> str:
     """Checksum that does not depend on how a content is packed.  bytes -> str.
 
     Of an archive, the names and checksums of its members; of anything else, its bytes.
@@ -434,7 +440,7 @@ def digest(content, limit=math.inf):
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _fetch(name, target):
+def _fetch(name: str, target: Path) -> tuple[Path, bytes]:
     """Receive, check, and only then give the file its name."""
     file, failures = FILES[name], []
     remedy = f"set MINFLUENCE_DATA to a folder that holds {name}"
@@ -464,7 +470,7 @@ def _fetch(name, target):
     )
 
 
-def _received(url, file):
+def _received(url: str, file: DataFile) -> tuple[bytes, bytes]:
     """A data file as one of its origins sends it: the bytes to keep, and their content."""
     packed = download(url, file.size)
     if file.repack:

@@ -7,7 +7,10 @@ batch normalisation is folded into kernels and biases, so every weight is an ord
 
 import json
 import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -22,22 +25,24 @@ class Convolution(nn.Module):
     bias : array, shape (c_out,)
     """
 
-    def __init__(self, weight, bias, stride=1, *, groups=1, same=True):
+    def __init__(
+        self, weight: Any, bias: Any, stride: int = 1, *, groups: int = 1, same: bool = True
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.tensor(weight, dtype=torch.float32))
         self.bias = nn.Parameter(torch.tensor(bias, dtype=torch.float32))
         self.stride, self.groups, self.same = stride, groups, same
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(k, c_in, h, w) -> (k, c_out, h', w')."""
         if self.same:
             x = F.pad(x, same_padding(x.shape[2:], self.weight.shape[2:], self.stride))
         return F.conv2d(x, self.weight, self.bias, self.stride, groups=self.groups)
 
 
-def same_padding(sides, sizes, stride):
+def same_padding(sides: Sequence[int], sizes: Sequence[int], stride: int) -> list[int]:
     """Padding to ceil(side / stride) outputs: left, right, top, bottom; smaller half first."""
-    padding = []
+    padding: list[int] = []
     for side, size in zip(reversed(sides), reversed(sizes), strict=True):
         total = max((math.ceil(side / stride) - 1) * stride + size - side, 0)
         padding += [total // 2, total - total // 2]
@@ -61,7 +66,7 @@ class MobileNetV2(nn.Module):
     Sandler et al. (2018). The weights are those of Google Coral's model, quantised to 8 bits.
     """
 
-    def __init__(self, arrays):
+    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
         super().__init__()
         architecture = json.loads(str(arrays["arch_json"]))
         self.input, self.operations = architecture["input"], architecture["ops"]
@@ -73,15 +78,15 @@ class MobileNetV2(nn.Module):
                 layer = Convolution(weight, arrays[f"b{i}"], op["stride"], groups=groups)
                 self.add_module(f"conv{i}", layer)
 
-    def features(self, x):
+    def features(self, x: torch.Tensor) -> torch.Tensor:
         """Mean over space of the last feature maps.  (k, 3, h, w) -> (k, 1280)."""
         return self._run(x, until="gap")
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits.  (k, 3, h, w) -> (k, 1001)."""
         return self._run(x, until=None)
 
-    def _run(self, x, until):
+    def _run(self, x: torch.Tensor, until: str | None) -> torch.Tensor:
         values = {self.input: x}
         for op in self.operations:
             A = values[op["inp"]]
@@ -113,10 +118,10 @@ class InceptionV3Trunk(nn.Module):
 
     BLOCKS = ("mixed", *(f"mixed_{k}" for k in range(1, 9)))
 
-    def __init__(self, arrays):
+    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
         super().__init__()
 
-        def layer(name, stride=1, same=True):
+        def layer(name: str, stride: int = 1, same: bool = True) -> ReLUConvolution:
             return ReLUConvolution(arrays[f"w/{name}"], arrays[f"b/{name}"], stride, same=same)
 
         self.stem = nn.Sequential(
@@ -137,11 +142,11 @@ class InceptionV3Trunk(nn.Module):
             branches = _branches(block, names, layer, halves=block in ("mixed_3", "mixed_8"))
             self.add_module(block, Block(branches))
 
-    def features(self, x):
+    def features(self, x: torch.Tensor) -> torch.Tensor:
         """Mean over space of `mixed_8`.  (k, 3, 299, 299) -> (k, 1280)."""
         return self(x).mean(dim=(2, 3))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Feature maps of `mixed_8`.  (k, 3, 299, 299) -> (k, 1280, 8, 8)."""
         x = self.stem(x)
         for block in self.BLOCKS:
@@ -159,14 +164,14 @@ class InceptionV3(InceptionV3Trunk):
         branch of `mixed_9` is left out, and nothing can follow.
     """
 
-    def __init__(self, arrays):
+    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
         super().__init__(arrays)
         average = nn.AvgPool2d(3, 1, 1, count_include_pad=False)
         self.mixed_9 = Block(_wide_branches("mixed_9", arrays, average))
         if "tower_1" in dict(self.mixed_9.named_children()):
             self.mixed_10 = Block(_wide_branches("mixed_10", arrays, nn.MaxPool2d(3, 1, 1)))
 
-    def stages(self, x):
+    def stages(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Feature maps of the last blocks.  (k, 3, 299, 299) -> dict of name -> (k, c, 8, 8)."""
         maps = {"mixed_8": super().forward(x)}
         maps["mixed_9"] = self.mixed_9(maps["mixed_8"])
@@ -174,7 +179,7 @@ class InceptionV3(InceptionV3Trunk):
             maps["mixed_10"] = self.mixed_10(maps["mixed_9"])
         return maps
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Feature maps of the last block.  (k, 3, 299, 299) -> (k, 2048, 8, 8), if complete."""
         return list(self.stages(x).values())[-1]
 
@@ -182,7 +187,7 @@ class InceptionV3(InceptionV3Trunk):
 class ReLUConvolution(Convolution):
     """A convolution, then max(0, .)."""
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(k, c_in, h, w) -> (k, c_out, h', w'), not negative."""
         return F.relu(super().forward(x))
 
@@ -190,27 +195,31 @@ class ReLUConvolution(Convolution):
 class Block(nn.Module):
     """Branches side by side, whose outputs are stacked."""
 
-    def __init__(self, branches):
+    def __init__(self, branches: Mapping[str, nn.Module]) -> None:
         super().__init__()
         for name, branch in branches.items():
             self.add_module(name, branch)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(k, c_in, h, w) -> (k, c_out, h', w')."""
         return torch.cat([branch(x) for branch in self.children()], dim=1)
 
 
-def _branches(block, names, layer, halves):
+def _branches(
+    block: str, names: Sequence[str], layer: Callable[..., nn.Module], halves: bool
+) -> dict[str, nn.Module]:
     """The branches of one block, from the names of its layers.
 
     ``tower_1_conv_2`` is the third convolution of the branch ``tower_1``. A block that halves the
     image does so in the last layer of each branch, and has a branch that only pools.
     """
-    layers = {branch: [] for branch in ("conv", "tower", "tower_1", "tower_2")}
+    layers: dict[str, list[str]] = {
+        branch: [] for branch in ("conv", "tower", "tower_1", "tower_2")
+    }
     for name in sorted(names):
         branch = name.split("conv")[0].rstrip("_") or "conv"
         layers[branch].append(name)
-    branches = {}
+    branches: dict[str, nn.Module] = {}
     for branch, chain in layers.items():
         if chain:
             modules = [layer(f"{block}_{name}") for name in chain]
@@ -224,16 +233,18 @@ def _branches(block, names, layer, halves):
     return branches
 
 
-def _wide_branches(block, arrays, pool):
+def _wide_branches(
+    block: str, arrays: Mapping[str, np.ndarray], pool: nn.Module
+) -> dict[str, nn.Module]:
     """The branches of `mixed_9` or `mixed_10`; two end in kernels 1x3 and 3x1 side by side."""
 
-    def layer(name):
+    def layer(name: str) -> ReLUConvolution:
         return ReLUConvolution(arrays[f"w/{block}_{name}"], arrays[f"b/{block}_{name}"])
 
-    def fork(tower):
+    def fork(tower: str) -> Block:
         return Block({name: layer(f"{tower}_{name}") for name in ("mixed_conv", "mixed_conv_1")})
 
-    branches = {
+    branches: dict[str, nn.Module] = {
         "conv": layer("conv"),
         "tower": nn.Sequential(layer("tower_conv"), fork("tower")),
     }

@@ -4,13 +4,18 @@ Colours come from the palette of Okabe and Ito (2008), which colour-blind reader
 and every group also has its own marker.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
+
+from minfluence import validate
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
 
 
-def style():
+def style() -> None:
     """Set the book's style: white ground (also in dark mode), readable on a phone."""
     plt.rcParams.update(
         {
@@ -29,7 +34,7 @@ def style():
     )
 
 
-def points(X, y, *, size=45, x_test=None, ax=None):
+def points(X: Any, y: Any, *, size: Any = 45, x_test: Any = None, ax: Any = None) -> Any:
     """Scatter a two-class data set in the plane.
 
     Parameters
@@ -48,6 +53,7 @@ def points(X, y, *, size=45, x_test=None, ax=None):
     -------
     Axes
     """
+    X, y = validate.examples(X, y)
     ax = plt.gca() if ax is None else ax
     size = np.broadcast_to(size, len(X))
     for label, colour, marker in ((-1, BLUE, "o"), (1, ORANGE, "s")):
@@ -55,13 +61,10 @@ def points(X, y, *, size=45, x_test=None, ax=None):
         ax.scatter(
             *X[of, :2].T, s=size[of], c=colour, marker=marker, alpha=0.75, label=f"y = {label:+d}"
         )
-    if x_test is not None:
-        ax.scatter(*x_test[:2], s=110, c="black", marker="X", label="test point", zorder=3)
-    ax.set(xlabel="feature 1", ylabel="feature 2")
-    return ax
+    return _with_test_point(ax, x_test)
 
 
-def boundary(theta, *, ax=None, **line):
+def boundary(theta: Any, *, ax: Any = None, **line: Any) -> Any:
     """Draw where ``theta[0] x1 + theta[1] x2 + theta[2] = 0``, without changing the limits.
 
     Parameters
@@ -76,14 +79,18 @@ def boundary(theta, *, ax=None, **line):
     -------
     Axes
     """
+    theta = validate.array("theta", theta, (3,))
     ax = plt.gca() if ax is None else ax
     normal, offset = theta[:2], theta[2]
-    foot = -offset * normal / (normal @ normal)  # the point of the line closest to the origin
+    square = validate.positive("theta[:2] @ theta[:2]", float(normal @ normal))
+    foot = -offset * normal / square  # the point of the line closest to the origin
     ax.axline(foot, foot + np.array([-normal[1], normal[0]]), **{"color": "black", **line})
     return ax
 
 
-def predicted_against_actual(predicted, actual, *, unit="test loss", ax=None):
+def predicted_against_actual(
+    predicted: Any, actual: Any, *, unit: str = "test loss", ax: Any = None
+) -> Any:
     """Scatter predictions against the truth, with the diagonal on which they would agree.
 
     Parameters
@@ -97,15 +104,16 @@ def predicted_against_actual(predicted, actual, *, unit="test loss", ax=None):
     -------
     Axes
     """
+    actual = validate.array("actual", actual, np.shape(predicted))
     ax = plt.gca() if ax is None else ax
     ax.axline((0, 0), slope=1, color=GREY, lw=1)
-    ax.scatter(np.ravel(actual), np.ravel(predicted), s=14, c=BLUE, alpha=0.6, linewidths=0)
+    ax.scatter(actual.ravel(), np.ravel(predicted), s=14, c=BLUE, alpha=0.6, linewidths=0)
     ax.set(xlabel=f"actual change in {unit}", ylabel=f"predicted change in {unit}")
     ax.set_aspect("equal", adjustable="datalim")
     return ax
 
 
-def images(pictures, titles, *, columns=5):
+def images(pictures: np.ndarray, titles: Sequence[str], *, columns: int = 5) -> np.ndarray:
     """Show a grid of small grey images, dark ink on white.
 
     Parameters
@@ -119,7 +127,7 @@ def images(pictures, titles, *, columns=5):
     Axes
         The array of axes, shape (rows, columns).
     """
-    rows = -(-len(pictures) // columns)
+    rows = -(-validate.count("The number of pictures", len(pictures), 1) // columns)
     side = int(round(np.sqrt(pictures.shape[1])))
     fig, axes = plt.subplots(rows, columns, figsize=(1.25 * columns, 1.5 * rows), squeeze=False)
     for ax in axes.flat:
@@ -130,7 +138,7 @@ def images(pictures, titles, *, columns=5):
     return axes
 
 
-def change_map(X, y, change, *, x_test=None, ax=None):
+def change_map(X: Any, y: Any, change: Any, *, x_test: Any = None, ax: Any = None) -> Any:
     """Scatter a two-class data set with markers as large as each example's effect.
 
     Parameters
@@ -141,21 +149,28 @@ def change_map(X, y, change, *, x_test=None, ax=None):
     change : array, shape (n,)
         Change in test loss when the example is left out: positive (helpful) is drawn in blue,
         negative (harmful) in orange, the area of the marker is proportional to its size.
-    x_test : array, shape (2,), optional
-        Drawn as a black cross.
-    ax : Axes, optional
+    x_test, ax
+        As in `points`.
 
     Returns
     -------
     Axes
     """
+    X, y = validate.examples(X, y)
+    change = validate.array("change", change, y.shape)
+    largest = validate.positive("The largest change", float(np.abs(change).max()))
     ax = plt.gca() if ax is None else ax
-    size = 12 + 500 * np.abs(change) / np.abs(change).max()
+    size = 12 + 500 * np.abs(change) / largest
     for sign, colour, name in ((1, BLUE, "helpful"), (-1, ORANGE, "harmful")):
         for label, marker in ((-1, "o"), (1, "s")):
             of = (y == label) & (np.sign(change) == sign)
             ax.scatter(*X[of, :2].T, s=size[of], c=colour, marker=marker, alpha=0.7)
         ax.scatter([], [], s=60, c=colour, label=name)
+    return _with_test_point(ax, x_test)
+
+
+def _with_test_point(ax: Any, x_test: Any) -> Any:
+    """Draw the test point over a scatter of examples, and name the axes."""
     if x_test is not None:
         ax.scatter(*x_test[:2], s=110, c="black", marker="X", label="test point", zorder=3)
     ax.set(xlabel="feature 1", ylabel="feature 2")

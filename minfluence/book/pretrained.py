@@ -3,46 +3,46 @@
 They need torch (``pip install "minfluence[torch]"``), which is imported when a network is made.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
+from minfluence import validate
 from minfluence.book.data import read_arrays
 
+VJP = Callable[[np.ndarray], np.ndarray]  # gradients in features -> gradients in images
+FeatureMap = Callable[[Any], tuple[np.ndarray, VJP]]
 
-def network(name):
+
+def network(name: str) -> Any:
     """Make a network as a torch module, in eval mode; inputs are RGB from -1 to 1.
 
     Parameters
     ----------
-    name : {"mobilenet_v2", "inception_v3_trunk", "inception_v3"}
-        MobileNetV2; Inception v3 up to its layer `mixed_8`; the whole of Inception v3, which
-        torchvision fetches.
+    name : {"mobilenet_v2", "inception_v3_trunk"}
+        MobileNetV2, or Inception v3 up to its layer `mixed_8`.
 
     Returns
     -------
     torch.nn.Module
-        With ``features(x)`` (k, 1280), but for the network of torchvision.
+        With ``features(x)`` (k, 1280).
 
     Raises
     ------
     ImportError
-        If torch, or torchvision for "inception_v3", is not installed.
+        If torch is not installed.
     DataUnavailable
         If the file of weights cannot be had.
     """
-    if name not in ("mobilenet_v2", "inception_v3_trunk", "inception_v3"):
-        raise ValueError(
-            "name must be mobilenet_v2, inception_v3_trunk or inception_v3 (the whole, by "
-            f"torchvision), got {name!r}."
-        )
-    if name == "inception_v3":
-        return _whole_inception()
+    validate.one_of("name", name, ("mobilenet_v2", "inception_v3_trunk"))
     networks = _networks()
     if name == "mobilenet_v2":
         return networks.MobileNetV2(read_arrays("mobilenet_v2_imagenet.npz")).eval()
     return networks.InceptionV3Trunk(read_arrays("inception_v3_trunk.npz")).eval()
 
 
-def mobilenet_v2():
+def mobilenet_v2() -> FeatureMap:
     """Make MobileNetV2 up to its last features, from the weights of `minfluence.book.data`.
 
     Returns
@@ -54,10 +54,8 @@ def mobilenet_v2():
 
     Raises
     ------
-    ImportError
-        If torch is not installed.
-    DataUnavailable
-        If the file of weights cannot be had.
+    ImportError, DataUnavailable
+        As `network` does.
 
     References
     ----------
@@ -66,7 +64,7 @@ def mobilenet_v2():
     return _feature_map(network("mobilenet_v2"))
 
 
-def inception_v3():
+def inception_v3() -> FeatureMap:
     """Make Inception v3 up to its layer `mixed_8`; everything else is as in `mobilenet_v2`.
 
     Images must be 299 x 299 for the features that the network was trained for.
@@ -78,19 +76,19 @@ def inception_v3():
     return _feature_map(network("inception_v3_trunk"))
 
 
-def _feature_map(module):
+def _feature_map(module: Any) -> FeatureMap:
     import torch
 
     module.requires_grad_(False)
 
-    def feature_map(images):
+    def feature_map(images: Any) -> tuple[np.ndarray, VJP]:
         x = torch.tensor(np.asarray(images, dtype=np.float32) / np.float32(127.5) - 1)
         x = x.permute(0, 3, 1, 2).requires_grad_()
         features = module.features(x)
 
-        def vjp(v):
-            v = torch.tensor(v, dtype=features.dtype)
-            (gradient,) = torch.autograd.grad(features, x, v, retain_graph=True)
+        def vjp(v: np.ndarray) -> np.ndarray:
+            weights = torch.tensor(v, dtype=features.dtype)
+            (gradient,) = torch.autograd.grad(features, x, weights, retain_graph=True)
             return gradient.permute(0, 2, 3, 1).numpy().astype(float) / 127.5
 
         return features.detach().numpy().astype(float), vjp
@@ -98,7 +96,7 @@ def _feature_map(module):
     return feature_map
 
 
-def _networks():
+def _networks() -> Any:
     """The file of networks, which needs torch."""
     try:
         from minfluence.book import networks
@@ -107,17 +105,3 @@ def _networks():
             'Pretrained networks need torch, which is missing: pip install "minfluence[torch]".'
         ) from None
     return networks
-
-
-def _whole_inception():
-    """Inception v3 with its last layers, for inputs from -1 to 1 like the others."""
-    try:
-        from torchvision.models import inception_v3 as make
-    except ImportError:
-        raise ImportError(
-            "The whole of Inception v3 comes from torchvision, which is missing: pip install "
-            'torchvision, or use network("inception_v3_trunk").'
-        ) from None
-    module = make(weights="IMAGENET1K_V1").eval()
-    module.transform_input = False  # it would expect another scale of its inputs
-    return module

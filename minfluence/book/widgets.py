@@ -11,13 +11,25 @@ import html
 import io
 import itertools
 import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 MAX_BYTES = 1_500_000  # a page heavier than this is slow on a phone
 MAX_BUTTONS = 4  # more choices than this become a slider
 SCREEN_DPI = 100  # one inch of figure is this many CSS pixels, as for the figures of a notebook
 
+Options = dict[str, list[tuple[str, Any]]]  # label -> (text, value) of each choice
+Pages = dict[tuple[int, ...], str]  # index of each control -> HTML
 
-def frames(draw, controls, *, alt, start=None, kinds=None, dpi=120):
+
+def frames(
+    draw: Callable[..., Any],
+    controls: Mapping[str, Iterable[Any]],
+    *,
+    alt: Callable[..., str],
+    start: Mapping[str, Any] | None = None,
+    dpi: int = 120,
+) -> Any:
     """Draw every frame now, and let one or two controls choose which one is seen.
 
     Parameters
@@ -27,14 +39,13 @@ def frames(draw, controls, *, alt, start=None, kinds=None, dpi=120):
         Figure or Axes (the figure is closed afterwards) or a string of HTML.
     controls : mapping of str to sequence
         Visible label -> at least two values, or ``(text, value)`` pairs where `str` of the value
-        is not what a reader should see. One or two entries.
+        is not what a reader should see. One or two entries. Up to four values become buttons,
+        more a slider.
     alt : callable
         Takes what `draw` takes and returns the sentence for readers who cannot see that frame:
         what it shows, with its numbers rounded. It is compared when the chapter is tested.
     start : mapping of str to value, optional
         Label -> value shown first, by default the first of each sequence.
-    kinds : mapping of str to {"slider", "buttons"}, optional
-        Label -> kind of control, by default buttons for up to four values.
     dpi : int
         Dots per inch of the pictures. They are shown at 100 pixels per inch, or smaller on a
         narrow screen, so more dots are sharper and heavier.
@@ -63,7 +74,6 @@ def frames(draw, controls, *, alt, start=None, kinds=None, dpi=120):
     """
     options = _options(controls)
     chosen = _chosen(options, start or {})
-    kinds = _kinds(options, kinds or {})
     if not callable(alt):
         raise ValueError(f"alt must be a function of the same values as draw, not {alt!r}.")
 
@@ -77,9 +87,9 @@ def frames(draw, controls, *, alt, start=None, kinds=None, dpi=120):
             raise ValueError(f"alt must return a sentence for {where}, but returned {text!r}.")
         pages[at], pngs[at] = _frame(draw(*values), text, where, dpi)
         lines.append(f"{where}: {text}")
-    _warn_if_heavy(pages.values())
+    _warn_if_heavy(pages)
 
-    box = _linked(options, kinds, pages, chosen)
+    box = _linked(options, pages, chosen)
     summary = "\n".join([f"{len(lines)} frames, chosen by {' and '.join(options)}.", *lines])
     return _with_fallback(box, summary, pngs[chosen])
 
@@ -87,7 +97,7 @@ def frames(draw, controls, *, alt, start=None, kinds=None, dpi=120):
 # --- what the reader of the chapter asked for -----------------------------------------------------
 
 
-def _options(controls):
+def _options(controls: Mapping[str, Iterable[Any]]) -> Options:
     """Label -> list of (text, value)."""
     if not hasattr(controls, "items") or len(controls) not in (1, 2):
         raise ValueError(
@@ -103,15 +113,17 @@ def _options(controls):
     return options
 
 
-def _pair(value):
+def _pair(value: Any) -> tuple[str, Any]:
     """Leave ``(text, value)`` alone and name any other value by its `str`."""
     is_pair = isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str)
     return value if is_pair else (str(value), value)
 
 
-def _chosen(options, start):
+def _chosen(options: Options, start: Mapping[str, Any]) -> tuple[int, ...]:
     """Index of the value shown first, for every control."""
-    _check_labels("start", start, options)
+    for label in start:
+        if label not in options:
+            raise ValueError(f"start names {label!r}, but the controls are {list(options)}.")
     chosen = []
     for label, pairs in options.items():
         values = [value for _, value in pairs]
@@ -121,26 +133,10 @@ def _chosen(options, start):
     return tuple(chosen)
 
 
-def _kinds(options, kinds):
-    """Label -> "slider" or "buttons"."""
-    _check_labels("kinds", kinds, options)
-    for label, kind in kinds.items():
-        if kind not in ("slider", "buttons"):
-            raise ValueError(f'kinds[{label!r}] must be "slider" or "buttons", not {kind!r}.')
-    by_count = {k: "buttons" if len(v) <= MAX_BUTTONS else "slider" for k, v in options.items()}
-    return by_count | dict(kinds)
-
-
-def _check_labels(name, given, options):
-    for label in given:
-        if label not in options:
-            raise ValueError(f"{name} names {label!r}, but the controls are {list(options)}.")
-
-
 # --- one frame ------------------------------------------------------------------------------------
 
 
-def _frame(drawn, text, where, dpi):
+def _frame(drawn: Any, text: str, where: str, dpi: int) -> tuple[str, bytes | None]:
     """HTML of one frame, and its PNG if it is a picture."""
     alt = html.escape(text)
     if isinstance(drawn, str):
@@ -152,7 +148,7 @@ def _frame(drawn, text, where, dpi):
     return f'<img alt="{alt}" {size} src="{source}">', png
 
 
-def _figure(drawn, where):
+def _figure(drawn: Any, where: str) -> Any:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -165,7 +161,7 @@ def _figure(drawn, where):
     return figure
 
 
-def _png(figure, dpi):
+def _png(figure: Any, dpi: int) -> tuple[bytes, int, int]:
     """Return the PNG, with 256 colours and no metadata, and its width and height on the screen."""
     import matplotlib.pyplot as plt
     from PIL import Image
@@ -184,8 +180,8 @@ def _png(figure, dpi):
     return small.getvalue(), width, height
 
 
-def _warn_if_heavy(pages):
-    size = sum(map(len, pages))
+def _warn_if_heavy(pages: Pages) -> None:
+    size = sum(map(len, pages.values()))
     if size > MAX_BYTES:
         warnings.warn(
             f"The {len(pages)} frames weigh {size / 1e6:.1f} MB, too much for one page: "
@@ -197,7 +193,7 @@ def _warn_if_heavy(pages):
 # --- controls and frames together -----------------------------------------------------------------
 
 
-def _linked(options, kinds, pages, chosen):
+def _linked(options: Options, pages: Pages, chosen: tuple[int, ...]) -> Any:
     """Place the controls above the frame that they choose."""
     import ipywidgets
 
@@ -208,7 +204,7 @@ def _linked(options, kinds, pages, chosen):
             "index": index,
             "description": label,
         }
-        if kinds[label] == "slider":
+        if len(pairs) > MAX_BUTTONS:
             layout = ipywidgets.Layout(width="auto", max_width="100%")
             control = ipywidgets.SelectionSlider(layout=layout, **given)
         else:
@@ -228,7 +224,7 @@ def _linked(options, kinds, pages, chosen):
     return ipywidgets.VBox([*controls, link(controls, pages, chosen)], layout=column)
 
 
-def _linked_in_the_browser(controls, pages, chosen):
+def _linked_in_the_browser(controls: list[Any], pages: Pages, chosen: tuple[int, ...]) -> Any:
     """Stack the frames; with two controls, stack the stacks."""
     import ipywidgets
     from ipywidgets.widgets.widget_string import HTMLStyle
@@ -236,7 +232,7 @@ def _linked_in_the_browser(controls, pages, chosen):
     # one for all frames: every widget adds to the page
     layout, style = ipywidgets.Layout(max_width="100%"), HTMLStyle()
 
-    def stack(at):
+    def stack(at: tuple[int, ...]) -> Any:
         if len(at) == len(controls):
             return ipywidgets.HTML(pages[at], layout=layout, style=style)
         control, index = controls[len(at)], chosen[len(at)]
@@ -248,13 +244,13 @@ def _linked_in_the_browser(controls, pages, chosen):
     return stack(())
 
 
-def _linked_by_the_kernel(controls, pages, chosen):
+def _linked_by_the_kernel(controls: list[Any], pages: Pages, chosen: tuple[int, ...]) -> Any:
     """One HTML widget whose content is changed from Python, for ipywidgets 7."""
     import ipywidgets
 
     shown = ipywidgets.HTML(pages[chosen])
 
-    def change(_):
+    def change(_: Any) -> None:
         shown.value = pages[tuple(control.index for control in controls)]
 
     for control in controls:
@@ -262,13 +258,13 @@ def _linked_by_the_kernel(controls, pages, chosen):
     return shown
 
 
-def _with_fallback(box, summary, png):
+def _with_fallback(box: Any, summary: str, png: bytes | None) -> Any:
     """Add what terminals, GitHub and print show, and what nbval compares."""
     if not hasattr(box, "_repr_mimebundle_"):  # ipywidgets 7 displays itself in another way
         return box
     widget_view = box._repr_mimebundle_
 
-    def bundle(**kwargs):
+    def bundle(**kwargs: Any) -> dict[str, Any]:
         data = {**widget_view(**kwargs), "text/plain": summary}
         if png is not None:
             data["image/png"] = base64.b64encode(png).decode()
