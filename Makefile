@@ -49,9 +49,10 @@ test: data ## test the package, then run every chapter again and compare
 data: $(TEST_READY) ## fetch the data that the chapters read, and say which cannot be had
 	$(BIN)/python tools/fetch.py
 
-lint: $(TEST_READY) ## format and lint
+lint: $(TEST_READY) ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 
 check: lint ## the same and the fast tests: before every commit
 	$(BIN)/pytest -q -n 2 -m "not slow and not browser"
@@ -96,7 +97,7 @@ serve: ## show the built book at http://localhost:8000 (PORT=...)
 	$(PYTHON) -m http.server --bind 127.0.0.1 --directory $(SITE) $(PORT)
 
 clean: ## remove what was built and installed
-	rm -rf _build .venv .venv-book node_modules build *.egg-info .pytest_cache .ruff_cache .coverage
+	rm -rf _build .venv .venv-book node_modules build *.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage
 
 .venv/.python .venv-book/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || { \

@@ -21,22 +21,28 @@ def count(name: str, value: Any, least: int = 1, most: int | None = None) -> int
     in_range = isinstance(value, Integral) and least <= int(value)
     if not in_range or (most is not None and int(value) > most):
         span = f"of at least {least}" if most is None else f"in {least} .. {most}"
-        raise ValueError(f"{name} must be a whole number {span}, got {value!r}.")
+        raise ValueError(f"{name} must be a whole number {span}, got {_plain(value)!r}.")
     return int(value)
 
 
 def number(name: str, value: Any) -> float:
     """A finite number of at least 0."""
     if not (isinstance(value, Real) and 0 <= float(value) < np.inf):
-        raise ValueError(f"{name} must be a number of at least 0, got {value!r}.")
+        raise ValueError(f"{name} must be a number of at least 0, got {_plain(value)!r}.")
     return float(value)
 
 
 def positive(name: str, value: Any, remedy: str = "") -> float:
     """A finite number greater than 0."""
     if not (isinstance(value, Real) and 0 < float(value) < np.inf):
-        raise ValueError(f"{name} must be greater than 0, got {value!r}{remedy and ': ' + remedy}.")
+        what_to_do = f": {remedy}" if remedy else ""
+        raise ValueError(f"{name} must be greater than 0, got {_plain(value)!r}{what_to_do}.")
     return float(value)
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy's as one of Python's, which reads better in a sentence."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
