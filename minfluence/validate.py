@@ -91,7 +91,10 @@ def finite(name: str, values: np.ndarray) -> None:
     if values.dtype.kind not in "fiub":
         raise ValueError(f"{name} must hold numbers, got dtype {values.dtype}.")
     if not np.isfinite(values).all():
-        raise ValueError(f"{name} holds NaN or infinity: drop or fill those entries first.")
+        raise ValueError(
+            f"{name} holds NaN or infinity where finite numbers are expected: drop or fill those "
+            "entries first."
+        )
 
 
 def _spelled(shape: tuple[int | str, ...]) -> str:
@@ -216,8 +219,8 @@ def replacements(value: Any, n: int, k: int) -> np.ndarray:
     a = np.atleast_1d(np.asarray(value))
     if a.shape != (k,) or a.dtype.kind not in "iu" or not a.size:
         raise ValueError(
-            "Expected one index for each changed example, a list of whole numbers of length "
-            f"{k}, got {value!r}."
+            f"Expected one index for each changed example, {k} in all: one example takes the place "
+            f"of one. Got {value!r}."
         )
     indices(np.unique(a), n)
     return a
@@ -256,6 +259,18 @@ def l2(value: Any, p: int | None, dtype: Any = np.float64) -> float | np.ndarray
             f"got an array of shape {value.shape}."
         )
     return value.astype(dtype)
+
+
+def losses(value: Any) -> Any:
+    """A model: something that can be called with theta, X and y."""
+    if isinstance(value, type):
+        raise ValueError(
+            f"losses must be a model, got the class {value.__name__}: make one of it, as in "
+            "softmax(3) or smooth_hinge(0.1)."
+        )
+    if not callable(value):
+        raise ValueError(f"losses must be callable, losses(theta, X, y) -> (n,), got {value!r}.")
+    return value
 
 
 def scored(losses: Any) -> seam.ScoredLosses:

@@ -57,7 +57,7 @@ def holding(array, value):
         (X, y[:, None], r"Expected X of shape \(n, ...\) and y of shape \(n,\).*\(40, 1\)"),
         (X[:, 0], y, r"got \(40,\) and \(40,\)"),
         (X[:0], y[:0], "at least one example, got none"),
-        (holding(X, np.nan), y, "X holds NaN or infinity: drop or fill"),
+        (holding(X, np.nan), y, "X holds NaN or infinity where finite .*: drop or fill"),
         (holding(X, np.inf), y, "X holds NaN or infinity"),
         (X, holding(y, np.nan), "y holds NaN or infinity"),
         (X.astype(str), y, "X must hold numbers, got dtype <U"),

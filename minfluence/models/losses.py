@@ -7,6 +7,7 @@ per-example loss like any other when it is called, ``loss(theta, X, y)``.
 Scores come as (n, c), or as (n, c, k) when k parameter vectors are evaluated side by side.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,7 +21,7 @@ from minfluence import validate
 
 
 @dataclass(frozen=True)
-class LinearLoss:
+class LinearLoss(ABC):
     """What losses of the scores share; each adds `value`, `slope` and `curvature`.
 
     Attributes
@@ -50,20 +51,20 @@ class LinearLoss:
         """Length of theta for inputs of `n_features` values."""
         return n_features * self.n_outputs
 
+    @abstractmethod
     def value(self, S: ndarray, y: ndarray) -> ndarray:
         """The loss of every example.  (n, c, ...), (n,) -> (n, ...)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def slope(self, S: ndarray, y: ndarray) -> ndarray:
         """Its gradient in the scores.  (n, c, ...), (n,) -> (n, c, ...)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def curvature(self, S: ndarray, y: ndarray) -> ndarray:
         """What its Hessian in the scores depends on; for one score, the second derivative itself.
 
         (n, c), (n,) -> (n, c)
         """
-        raise NotImplementedError
 
     def times(self, Q: ndarray, T: ndarray) -> ndarray:
         """The Hessian in the scores, given the curvature, times T.  (n, c), (n, c, k) -> like T."""

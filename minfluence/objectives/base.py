@@ -262,6 +262,7 @@ class ArrayObjective(BaseObjective):
         p: int | None = None,
         dtype: Any = np.float64,
     ) -> None:
+        losses = validate.losses(losses)
         self.X, self.y = validate.examples(X, y, validate.precision(dtype))
         if isinstance(losses, seam.SizedLosses):
             p = losses.n_parameters(self.X.shape[1])

@@ -53,7 +53,7 @@ class LinearObjective(ArrayObjective):
         fold_l2: bool = True,
         dtype: Any = np.float64,
     ) -> None:
-        if not isinstance(losses, seam.LinearLosses):
+        if not isinstance(validate.losses(losses), seam.LinearLosses):
             raise ValueError(
                 "LinearObjective expects one of the losses of minfluence.models, which know "
                 f"their derivatives, got {losses!r}: use AutogradObjective for a loss of your own."
