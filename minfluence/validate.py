@@ -2,7 +2,8 @@
 
 Each function returns the value in the form in which the package computes, and leaves what it was
 given as it is.  A value that will not do raises a ValueError which says what was expected, what
-came, and what to try.  Public functions check at their door; what is behind it does not.
+came, and what to try.  Public functions check at their door; what is behind it does not.  What only
+one function can know of its input, it says itself.
 """
 
 from numbers import Integral, Real

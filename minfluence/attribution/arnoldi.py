@@ -48,9 +48,9 @@ def arnoldi(
     Schioppa, Zablotskaia, Vilar & Sokolov (2022); Arnoldi (1951). Where `A` is symmetric this is
     Lanczos' iteration with all vectors kept orthogonal.
     """
-    p, steps = A.shape[0], 2 * rank if steps is None else steps
-    if not 1 <= rank <= steps:
-        raise ValueError(f"Expected 1 <= rank <= steps, got rank={rank} and steps={steps}.")
+    p = A.shape[0]
+    steps = validate.count("steps", 2 * rank if steps is None else steps)
+    rank = validate.count("rank", rank, most=steps)
     start = validate.generator(rng).standard_normal(p)
     values, U = _ritz(A, start, min(steps, p))
     strongest = np.argsort(-abs(values))[:rank]
