@@ -1,7 +1,7 @@
 """Influence through a pretrained network: its top layer, its last block, or all its parameters.
 
-    python book/long/inception_scale.py           # about twenty minutes on two cores; needs torch
-    python book/long/inception_scale.py --exact   # a minute: only the second table
+    python benchmarks/inception_scale.py           # about twenty minutes on two cores; needs torch
+    python benchmarks/inception_scale.py --exact   # a minute: only the second table
 
 Dog or fish, with a new top layer on a network trained on ImageNet. For three test images close to
 the boundary, every training image gets a score
@@ -25,7 +25,7 @@ J Jᵀ: the top layer more damped and nothing deeper; deeper at the same damping
 top layer left at its own penalty.
 
 Writes ``book/results/mobilenet_scores.csv``, ``book/results/inception_scores.csv`` (scores only),
-``book/results/inception_scale.csv`` (correlations) and ``book/results/inception_scale.md``.
+``book/results/inception_scale.csv`` (correlations) and ``benchmarks/results/inception_scale.md``.
 """
 
 import argparse
@@ -47,8 +47,8 @@ from torch import nn
 from torch.nn.functional import softplus
 from tqdm import tqdm
 
-RESULTS = Path(__file__).parent.parent / "results"
-TABLES = RESULTS / "inception_scale.md"
+TABLES = Path(__file__).parent / "results" / "inception_scale.md"
+RESULTS = Path(__file__).parent.parent / "book" / "results"
 SCALE = RESULTS / "inception_scale.csv"
 COLUMNS = ("damping of the top layer", "damping below", "damping of the top layer alone")
 L2 = 0.001
@@ -330,7 +330,7 @@ def exact():
     return (
         "Exact scores by J Jᵀ, no CG; correlations are means over the test images, of the scores "
         "at these dampings with those of the top layer alone at the damping in the fifth column. "
-        "Written by `python book/long/inception_scale.py --exact`.\n\n"
+        "Written by `python benchmarks/inception_scale.py --exact`.\n\n"
         f"| network | parameters | {' | '.join(COLUMNS)} | Pearson | Spearman |\n"
         "|---|---|---|---|---|---|---|\n" + "\n".join(lines) + "\n\n"
         f"Top layer of Inception v3 on all 1,800 images, predictions and refits: {truth}.\n"
@@ -374,7 +374,7 @@ def by_cg():
         f"Dog or fish, {TESTS} test images close to the boundary; Gauss-Newton, CG to a relative "
         "residual of 1e-3, all test images together. Correlations: scores of all training images "
         "with those of the top layer, mean over the test images. "
-        "Written by `python book/long/inception_scale.py`.\n\n"
+        "Written by `python benchmarks/inception_scale.py`.\n\n"
         "| network | parameters | p | n | damping | steps | seconds | Pearson | Spearman | |\n"
         "|---|---|---|---|---|---|---|---|---|---|\n" + "\n".join(lines) + "\n"
     )
