@@ -36,16 +36,17 @@ import warnings
 from functools import partial
 from pathlib import Path
 
-import minfluence as mi
 import numpy as np
 import torch
 from foundation import processor
-from minfluence.book import pretrained
-from minfluence.objectives.torch import TorchObjective
 from PIL import Image
 from torch import nn
 from torch.nn.functional import softplus
 from tqdm import tqdm
+
+import minfluence as mi
+from minfluence.book import pretrained
+from minfluence.objectives.torch import TorchObjective
 
 TABLES = Path(__file__).parent / "results" / "inception_scale.md"
 RESULTS = Path(__file__).parent.parent / "book" / "results"

@@ -25,6 +25,7 @@ from minfluence import (
     models,
     safe_scale,
 )
+from minfluence.solvers import certified
 
 SOLVERS = [direct, cg, partial(cg, rtol=1e-12)]
 seeds = st.integers(0, 2**32 - 1)
@@ -415,3 +416,12 @@ def test_the_scale_of_a_matrix_is_its_largest_eigenvalue():
         np.linalg.eigvalsh(spd(6, 100, 0))[-1], rel=0.06
     )
     assert safe_scale(np.zeros((2, 2))) == 0
+
+
+def test_a_solution_is_certified_on_the_matrix_itself():
+    A, b = np.diag([1.0, 2.0]), np.array([[1.0, 1.0], [2.0, 2.0]])
+    right = np.linalg.solve(A, b)
+    found = certified(A, b, right * [1.0, 1.01], steps=3)
+    assert found.converged.tolist() == [True, False] and found.steps.tolist() == [3, 3]
+    assert_allclose(found.residual, [0.0, 0.01], atol=1e-12)
+    assert certified(A, 0 * b, 0 * b, steps=0).residual.tolist() == [0.0, 0.0]
