@@ -46,7 +46,7 @@ def up_loss(objective: Objective, theta: ndarray, s_test: ndarray) -> ndarray:
 
 def pert_params(inverse: Apply, moved_grads: ndarray, example_grads: ndarray) -> ndarray:
     """KL (3), R (3): I_pert,params(z) = -H⁻¹ (∇L(z_δ) - ∇L(z)).  (p,) or (k, p) -> the same."""
-    return -inverse((moved_grads - example_grads).T).x.T
+    return up_params(inverse, moved_grads - example_grads)
 
 
 def pert_loss(objective: Objective, theta: ndarray, s_test: ndarray, indices: Any) -> ndarray:

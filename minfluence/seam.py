@@ -1,11 +1,13 @@
 """What losses, an objective and a solver must have: the seam along which all parts meet.
 
 Solvers, influence and refits are written once against these protocols, and whatever has their
-members will do: nothing has to be registered or inherited.  A class named ``...Losses`` or
-``...Objective`` below the first of its kind is optional: who has it can do more.  Throughout, n is
-the number of training examples, p of parameters, d of features, c of scores, k of columns or of
-chosen examples, m of test points.  One conformance test, ``tests/test_seam.py``, holds every
-objective against this file.
+members will do: nothing has to be registered or inherited.  `Losses`, `Objective`, `Operator` and
+`Solver` are required.  The others are optional: losses with scores also have a Gauss-Newton matrix,
+an objective whose examples can be replaced can be attacked, and so on.
+
+Throughout, n is the number of training examples, p of parameters, d of features, c of scores, k of
+columns or of chosen examples, m of test points.  One conformance test, ``tests/test_seam.py``,
+holds every objective against this file.
 """
 
 from collections.abc import Callable

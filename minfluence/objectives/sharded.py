@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from minfluence import seam
+from minfluence import seam, validate
 from minfluence.memory import CHUNK_BYTES, blocks, rows_in
 from minfluence.objectives.base import ArrayObjective, BaseObjective
 from minfluence.objectives.linear import KroneckerInverse
@@ -49,7 +49,7 @@ class Chunks:
             raise ValueError(f"Expected one label per example, got {len(X)} and {len(y)}.")
         bytes_per_row = like.dtype.itemsize * int(np.prod(X.shape[1:]))
         self.like, self.X, self.y, self.progress = like, X, y, progress
-        self.rows = rows_in(CHUNK_BYTES, bytes_per_row) if rows is None else rows
+        self.rows = validate.count("rows", rows or rows_in(CHUNK_BYTES, bytes_per_row))
         self.sizes = [part.stop - part.start for part in blocks(len(y), self.rows)]
         for _ in self:  # every row once, so that bad ones are found now
             pass
