@@ -11,7 +11,15 @@ import autograd.numpy as anp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import LOSSES, OBJECTIVES, SEAM, central_difference, make_objective, make_problem
+from problems import (
+    LOSSES,
+    OBJECTIVES,
+    SEAM,
+    central_difference,
+    make_examples,
+    make_objective,
+    make_problem,
+)
 
 import minfluence as mi
 from minfluence import models, seam
@@ -321,3 +329,22 @@ def test_lists_will_do():
     o = make_objective("LinearObjective", "squared")
     from_lists = mi.LinearObjective(o.losses, o.X.tolist(), o.y.tolist(), l2=o.l2)
     assert from_lists.risk(np.ones(4)) == o.risk(np.ones(4))
+
+
+@pytest.mark.parametrize("kind", [mi.LinearObjective, mi.AutogradObjective])
+def test_single_precision_stays_single_and_agrees_with_double(kind):
+    X, y = make_examples("logistic")
+    single, double = (kind(models.logistic, X, y, 0.1, dtype=d) for d in (np.float32, np.float64))
+    theta, V = np.full(4, 0.5), np.eye(4)[:, :2]
+    for verb in (
+        lambda o: o.grad(theta),
+        lambda o: o.hvp(theta, V),
+        lambda o: o.gnvp(theta, V),
+        lambda o: o.hessian(theta),
+        lambda o: o.example_dots(theta, V),
+        lambda o: o.example_grads(theta, [3, 1]),
+        lambda o: o.input_grads(theta, V[:, 0], [3, 1]),
+        lambda o: o.test_losses(theta, X, y),
+    ):
+        assert verb(single).dtype == np.float32
+        assert_allclose(verb(single), verb(double), rtol=1e-4, atol=1e-5)

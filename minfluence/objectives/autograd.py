@@ -66,7 +66,7 @@ class AutogradObjective(ArrayObjective):
         """
         theta = self._theta(theta)
         vjp, _ = make_vjp(grad(self._risk), theta)
-        return lambda V: _by_column(vjp, V, theta)
+        return _on_blocks(vjp, theta)
 
     def gnvp_at(self, theta: ndarray) -> Callable[[ndarray], ndarray]:
         """The map V -> Gauss-Newton matrix at theta times V; V is (p,) or a block (p, k).
@@ -83,7 +83,7 @@ class AutogradObjective(ArrayObjective):
         def product(v: ndarray) -> ndarray:
             return transposed(D(J(v))) + self.penalty * v
 
-        return lambda V: _by_column(product, V, theta)
+        return _on_blocks(product, theta)
 
     def example_dots(self, theta: ndarray, V: ndarray) -> ndarray:
         """grad L(z_i, theta) . v for every i at once.  (p,), (p,) or (p, k) -> (n,) or (n, k).
@@ -94,7 +94,8 @@ class AutogradObjective(ArrayObjective):
         theta = self._theta(theta)
         vjp, losses = make_vjp(lambda t: self.losses(t, self.X, self.y), theta)
         jvp, _ = make_vjp(vjp, np.zeros_like(losses))
-        return _by_column(jvp, V, theta) + (self.example_l2 * theta) @ V
+        dots = _on_blocks(jvp, theta)(V)
+        return dots + (self.example_l2 * theta) @ np.asarray(V, dtype=self.dtype)
 
     def _loss_values(self, theta: ndarray, X: ndarray, y: ndarray) -> ndarray:
         return self.losses(theta, X, y)
@@ -111,7 +112,11 @@ class AutogradObjective(ArrayObjective):
         return grad(dot)(X)
 
 
-def _by_column(product: Callable, V: ndarray, theta: ndarray) -> ndarray:
-    """Apply a linear map to one vector (p,), or to each column of a block (p, k)."""
-    V = validate.columns(V, theta.size, theta.dtype)
-    return product(V) if V.ndim == 1 else np.stack([product(v) for v in V.T], axis=1)
+def _on_blocks(product: Callable, theta: ndarray) -> Callable[[ndarray], ndarray]:
+    """A linear map of vectors (p,) as one that takes each column of a block (p, k) as well."""
+
+    def on_block(V: ndarray) -> ndarray:
+        V = validate.columns(V, theta.size, theta.dtype)
+        return product(V) if V.ndim == 1 else np.stack([product(v) for v in V.T], axis=1)
+
+    return on_block
