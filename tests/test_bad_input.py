@@ -24,6 +24,7 @@ from minfluence import (
     cg,
     direct,
     fit,
+    lissa,
     models,
     refit_weighted,
     refit_without,
@@ -110,6 +111,29 @@ def test_class_labels_that_skip_or_exceed_the_range_are_refused(kind, labels, wo
 def test_one_class_is_refused():
     with refused("n_classes must be a whole number of at least 2, got 1"):
         models.softmax(1)
+
+
+@both
+def test_what_is_no_model_is_refused(kind):
+    with refused(r"got the class Softmax: make one of it, as in softmax\(3\)"):
+        kind(models.softmax, X, y)
+    with refused(r"losses must be callable, losses\(theta, X, y\) -> \(n,\), got 'logistic'"):
+        kind("logistic", X, y)
+
+
+@pytest.mark.parametrize("rng", ["seed", -1, 0.5])
+def test_what_is_neither_a_generator_nor_a_seed_is_refused(logistic, rng):
+    with refused("rng must be a numpy.random.Generator or a seed, a whole number, got"):
+        lissa(Hessian(logistic.objective, logistic.theta_hat), np.ones(4), rng=rng)
+
+
+def test_a_seed_will_do_for_a_generator(logistic):
+    H = Hessian(logistic.objective, logistic.theta_hat)
+    by_seed, by_generator = (
+        lissa(H, np.ones(4), depth=50, repeats=2, rtol=np.inf, rng=rng).x
+        for rng in (3, np.random.default_rng(3))
+    )
+    assert (by_seed == by_generator).all()
 
 
 def test_a_linear_objective_refuses_a_loss_without_derivatives():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from minfluence import Hessian, NotPositiveDefinite, cg, dense, spectrum
+from minfluence import Hessian, NotPositiveDefinite, cg, dense, spectrum, suggest_damping
 
 
 @pytest.mark.parametrize("damping", [0.0, 0.7])
@@ -92,3 +92,26 @@ def test_eigenvalues_that_do_not_settle_are_an_error_with_a_remedy():
     A = np.diag(np.linspace(0, 1, 3000))
     with pytest.raises(ValueError, match="did not settle to rtol=1e-13 in 1 restarts: allow more"):
         spectrum(A, rtol=1e-13, max_steps=1)
+
+
+# Damping ------------------------------------------------------------------------------------------
+
+
+def test_a_positive_definite_matrix_needs_no_damping():
+    advice = suggest_damping(np.diag([0.1, 1.0, 2.0]))
+    assert (advice.damping, advice.smallest, advice.largest) == (0.0, 0.1, 2.0)
+    assert "no damping is needed" in advice.reason
+
+
+@pytest.mark.parametrize("smallest", [-0.4, 0.0, 1e-9])
+def test_the_damping_suggested_for_an_indefinite_matrix_is_enough(smallest):
+    A = np.diag([smallest, 1.0, 2.0])
+    advice = suggest_damping(A)
+    assert advice.damping == pytest.approx(1.5 * max(-smallest, 1e-3 * 2.0))
+    assert np.linalg.eigvalsh(A + advice.damping * np.eye(3))[0] > 0
+    assert "damping must exceed" in advice.reason
+
+
+def test_a_matrix_that_curves_down_everywhere_gets_no_damping():
+    with pytest.raises(ValueError, match="No eigenvalue is positive, the largest is -1.00e"):
+        suggest_damping(-np.eye(3))
