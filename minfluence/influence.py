@@ -358,8 +358,8 @@ class Influence:
         return solution
 
 
-def _example_push(objective: Objective, theta: ndarray, probes: int = 8) -> float:
-    """Root mean square of ||w_i ∇L(z_i)||, from a few random directions (Hutchinson)."""
-    V = np.random.default_rng(0).standard_normal((theta.size, probes))
+def _example_push(objective: Objective, theta: ndarray) -> float:
+    """Root mean square of ||w_i ∇L(z_i)||, from eight random directions (Hutchinson)."""
+    V = np.random.default_rng(0).standard_normal((theta.size, 8))
     dots = objective.example_dots(theta, V)  # E (g . v)^2 = ||g||^2
     return float(np.sqrt(np.mean((objective.weights[:, None] * dots) ** 2)))

@@ -196,11 +196,11 @@ def labels(y: np.ndarray, allowed: Any, expected: str, remedy: str) -> None:
         raise ValueError(f"{expected}, got {some(y)}: {remedy}.")
 
 
-def some(y: np.ndarray, at_most: int = 5) -> str:
+def some(y: np.ndarray) -> str:
     """A few of the distinct labels, for a sentence."""
     values = np.unique(y)
-    shown = ", ".join(f"{v:g}" for v in values[:at_most])
-    return shown + (", ..." if len(values) > at_most else "")
+    shown = ", ".join(f"{v:g}" for v in values[:5])
+    return shown + (", ..." if len(values) > 5 else "")
 
 
 def indices(value: Any, n: int) -> np.ndarray:

@@ -106,8 +106,6 @@ class Ranks:
     ----------
     timeout : float
         Seconds to wait for the others before giving up.
-    backend : str, optional
-        "nccl" where there is a GPU for each process, else "gloo".
 
     Attributes
     ----------
@@ -115,13 +113,13 @@ class Ranks:
         Number of this process, and of how many.
     """
 
-    def __init__(self, timeout: float = 600, backend: str | None = None) -> None:
+    def __init__(self, timeout: float = 600) -> None:
         import torch
         from torch import distributed
 
         self._torch, self._distributed = torch, distributed
         if not distributed.is_initialized():
-            backend = backend or ("nccl" if torch.cuda.is_available() else "gloo")
+            backend = "nccl" if torch.cuda.is_available() else "gloo"
             distributed.init_process_group(backend, timeout=timedelta(seconds=timeout))
             atexit.register(distributed.destroy_process_group)
         self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
