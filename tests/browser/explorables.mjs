@@ -25,7 +25,7 @@ const SLOWEST = 33; // ms for one move: 30 frames a second
 async function pagesWithExplorables() {
   const names = await pagesOf(site, options.only);
   const texts = await Promise.all(names.map((name) => readFile(path.join(site, name), "utf-8")));
-  return names.filter((_, k) => /"_anywidget_id": *"minfluence\.explorables\./.test(texts[k]));
+  return names.filter((_, k) => /"_anywidget_id": *"minfluence\.book\.explorables\./.test(texts[k]));
 }
 
 // --- one explorable -------------------------------------------------------------------------------
