@@ -74,7 +74,7 @@ class LinearLoss(ABC):
         """Refuse labels that are not the ones this loss expects; here any number will do."""
 
 
-def _column(y: ndarray, S: ndarray) -> ndarray:
+def column(y: ndarray, S: ndarray) -> ndarray:
     """Labels (n,) with the axes and the precision of the scores, so that they broadcast."""
     return y.reshape(-1, *[1] * (S.ndim - 1)).astype(S.dtype)
 
@@ -87,10 +87,10 @@ class Squared(LinearLoss):
     """Squared loss, ``(s - y)**2 / 2``."""
 
     def value(self, S: ndarray, y: ndarray) -> ndarray:
-        return 0.5 * (S - _column(y, S))[:, 0] ** 2
+        return 0.5 * (S - column(y, S))[:, 0] ** 2
 
     def slope(self, S: ndarray, y: ndarray) -> ndarray:
-        return S - _column(y, S)
+        return S - column(y, S)
 
     def curvature(self, S: ndarray, y: ndarray) -> ndarray:
         return onp.ones_like(S)
@@ -121,15 +121,15 @@ class Huber(LinearLoss):
         validate.positive("delta", self.delta, "use squared for no limit")
 
     def value(self, S: ndarray, y: ndarray) -> ndarray:
-        r = (S - _column(y, S))[:, 0]
+        r = (S - column(y, S))[:, 0]
         inside = np.clip(r, -self.delta, self.delta)
         return inside * r - 0.5 * inside**2
 
     def slope(self, S: ndarray, y: ndarray) -> ndarray:
-        return onp.clip(S - _column(y, S), -self.delta, self.delta)
+        return onp.clip(S - column(y, S), -self.delta, self.delta)
 
     def curvature(self, S: ndarray, y: ndarray) -> ndarray:
-        return (onp.abs(S - _column(y, S)) <= self.delta).astype(S.dtype)
+        return (onp.abs(S - column(y, S)) <= self.delta).astype(S.dtype)
 
 
 @dataclass(frozen=True)
@@ -140,10 +140,10 @@ class Poisson(LinearLoss):
     """
 
     def value(self, S: ndarray, y: ndarray) -> ndarray:
-        return (np.exp(S) - _column(y, S) * S)[:, 0]
+        return (np.exp(S) - column(y, S) * S)[:, 0]
 
     def slope(self, S: ndarray, y: ndarray) -> ndarray:
-        return onp.exp(S) - _column(y, S)
+        return onp.exp(S) - column(y, S)
 
     def curvature(self, S: ndarray, y: ndarray) -> ndarray:
         return onp.exp(S)
@@ -173,10 +173,10 @@ class Logistic(MarginLoss):
     """Logistic loss, ``log(1 + exp(-y s))``."""
 
     def value(self, S: ndarray, y: ndarray) -> ndarray:
-        return np.logaddexp(0.0, -_column(y, S) * S)[:, 0]
+        return np.logaddexp(0.0, -column(y, S) * S)[:, 0]
 
     def slope(self, S: ndarray, y: ndarray) -> ndarray:
-        y = _column(y, S)
+        y = column(y, S)
         return -y * expit(-y * S)
 
     def curvature(self, S: ndarray, y: ndarray) -> ndarray:
@@ -189,10 +189,10 @@ class Hinge(MarginLoss):
     """Hinge loss, ``max(0, 1 - y s)``; at the kink itself its slope is 0, as the paper takes it."""
 
     def value(self, S: ndarray, y: ndarray) -> ndarray:
-        return np.maximum(0.0, 1.0 - _column(y, S) * S)[:, 0]
+        return np.maximum(0.0, 1.0 - column(y, S) * S)[:, 0]
 
     def slope(self, S: ndarray, y: ndarray) -> ndarray:
-        y = _column(y, S)
+        y = column(y, S)
         return onp.where(y * S < 1.0, -y, onp.zeros_like(S))
 
     def curvature(self, S: ndarray, y: ndarray) -> ndarray:
@@ -204,14 +204,14 @@ class SquaredHinge(MarginLoss):
     """Squared hinge loss, ``max(0, 1 - y s)**2``."""
 
     def value(self, S: ndarray, y: ndarray) -> ndarray:
-        return np.maximum(0.0, 1.0 - _column(y, S) * S)[:, 0] ** 2
+        return np.maximum(0.0, 1.0 - column(y, S) * S)[:, 0] ** 2
 
     def slope(self, S: ndarray, y: ndarray) -> ndarray:
-        y = _column(y, S)
+        y = column(y, S)
         return -2.0 * y * onp.maximum(0.0, 1.0 - y * S)
 
     def curvature(self, S: ndarray, y: ndarray) -> ndarray:
-        return 2.0 * (_column(y, S) * S < 1.0).astype(S.dtype)
+        return 2.0 * (column(y, S) * S < 1.0).astype(S.dtype)
 
 
 @dataclass(frozen=True)
@@ -238,14 +238,14 @@ class SmoothHinge(MarginLoss):
 
     def value(self, S: ndarray, y: ndarray) -> ndarray:
         t = self.temperature
-        return t * np.logaddexp(0.0, (1.0 - _column(y, S) * S) / t)[:, 0]
+        return t * np.logaddexp(0.0, (1.0 - column(y, S) * S) / t)[:, 0]
 
     def slope(self, S: ndarray, y: ndarray) -> ndarray:
-        y = _column(y, S)
+        y = column(y, S)
         return -y * expit((1.0 - y * S) / self.temperature)
 
     def curvature(self, S: ndarray, y: ndarray) -> ndarray:
-        p = expit((1.0 - _column(y, S) * S) / self.temperature)
+        p = expit((1.0 - column(y, S) * S) / self.temperature)
         return p * (1.0 - p) / self.temperature
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import autograd.numpy as np  # what `value` computes with, so that it can be differentiated
 import numpy as onp
 
-from minfluence.models import LinearLoss
+from minfluence.models.losses import LinearLoss, column
 
 
 @dataclass(frozen=True)
@@ -13,11 +13,11 @@ class LogCosh(LinearLoss):
     """Log-cosh loss, ``log(cosh(s - y))``: squared near 0, a straight line far from it."""
 
     def value(self, S, y):
-        r = S[:, 0] - y.reshape(-1, *[1] * (S.ndim - 2))
+        r = (S - column(y, S))[:, 0]
         return np.logaddexp(r, -r) - onp.log(2.0)  # no overflow for any r
 
     def slope(self, S, y):
-        return onp.tanh(S - y.reshape(-1, *[1] * (S.ndim - 1)))
+        return onp.tanh(S - column(y, S))
 
     def curvature(self, S, y):
         return 1.0 - self.slope(S, y) ** 2
