@@ -284,7 +284,7 @@ class Watched:
         return self
 
 
-@pytest.mark.parametrize("solve", [mi.cg, partial(mi.lissa, depth=50, repeats=2, scale=20.0)])
+@pytest.mark.parametrize("solve", [mi.cg, partial(mi.lissa, scale=20.0, batch_size=5)])
 def test_a_solve_stays_in_tensors(solve):
     p = make_problem("TorchObjective-softmax")
     B = np.random.default_rng(0).standard_normal((p.theta.size, 3))
@@ -294,16 +294,15 @@ def test_a_solve_stays_in_tensors(solve):
     assert isinstance(solution.residual, np.ndarray)
 
 
-@pytest.mark.parametrize("solve", [mi.cg, partial(mi.lissa, depth=60, repeats=3)])
+@pytest.mark.parametrize("solve", [mi.cg, mi.lissa])
 def test_a_solver_gives_the_same_in_tensors_and_in_numpy(solve):
     p = make_problem("TorchObjective-softmax")
     H = mi.Hessian(p.objective, p.theta_hat, damping=1.0)
     B = np.random.default_rng(0).standard_normal((p.theta.size, 2))
     native, plain = solve(H, p.objective.to_native(B)), solve(H, B)
     assert_allclose(native.x.numpy(), plain.x, rtol=1e-9)
-    for certificate in ("steps", "residual", "spread"):
-        ours, reference = getattr(native, certificate), getattr(plain, certificate)
-        assert (ours is None and reference is None) or np.allclose(ours, reference, rtol=1e-6)
+    assert_array_equal(native.steps, plain.steps)
+    assert_allclose(native.residual, plain.residual, rtol=1e-6, atol=1e-14)
 
 
 def test_influence_hands_its_solver_tensors_and_gives_numpy():
@@ -321,7 +320,7 @@ def test_influence_hands_its_solver_tensors_and_gives_numpy():
 def test_a_negative_curvature_is_reported_from_tensors_too():
     p = make_problem("TorchObjective-network")
     H = mi.Hessian(p.objective, np.random.default_rng(1).standard_normal(17))
-    with pytest.raises(mi.NotPositiveDefinite, match="vᵀAv = -"):
+    with pytest.raises(mi.NotPositiveDefinite, match="vᵀAv / vᵀv = -"):
         mi.cg(H, p.objective.to_native(np.ones(17)))
 
 
