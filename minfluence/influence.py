@@ -18,7 +18,7 @@ from minfluence import seam, validate
 from minfluence.hessian import Hessian
 from minfluence.inverse import Inverse
 from minfluence.memory import SCRATCH_BYTES, blocks, rows_in
-from minfluence.minimum import example_push
+from minfluence.minimum import example_push, grad_norm
 from minfluence.report import Report
 from minfluence.seam import Objective, Solution
 
@@ -128,17 +128,10 @@ class Influence:
             self._inverse.name,
             self.H.damping,
             curvature,
-            float(np.linalg.norm(objective.grad(self.theta))),
+            grad_norm(objective, self.theta),
             example_push(objective, self.theta),
         )
-        if not np.isfinite(objective.risk(self.theta)):
-            warnings.warn(
-                "The risk at theta is NaN or infinite, so theta is no minimum and scores there "
-                "mean nothing: look for losses that are not finite.",
-                FarFromMinimum,
-                stacklevel=2,
-            )
-        elif not self.report.grad_norm <= self.report.example_push:
+        if not self.report.grad_norm <= self.report.example_push:
             warnings.warn(
                 f"The gradient norm at theta is {self.report.grad_norm:.1e}, more than one "
                 f"example's push on it ({self.report.example_push:.1e}): theta is not close to a "

@@ -32,6 +32,12 @@ def tolerances(
     return min(enough, 1e-10 if double else 1e-5), enough
 
 
+def grad_norm(objective: Objective, theta: ndarray) -> float:
+    """Length of the risk's gradient, NaN where the risk itself is not finite."""
+    finite = np.isfinite(objective.risk(theta))
+    return float(np.linalg.norm(objective.grad(theta))) if finite else np.nan
+
+
 def example_push(objective: Objective, theta: ndarray) -> float:
     """Root mean square of ||w_i ∇L(z_i)||, from eight random directions (Hutchinson)."""
     V = np.random.default_rng(0).standard_normal((theta.size, 8))

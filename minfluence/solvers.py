@@ -95,7 +95,7 @@ def _tiny(A: ndarray) -> float:
 
 def _solve_with(factor: ndarray, diagonal: ndarray, b: Any) -> Solution:
     """By Cholesky's factor."""
-    B = _as_numpy(validate.right_hand_sides(factor, b), factor.dtype)
+    B = np.asarray(to_device(validate.right_hand_sides(factor, b), "cpu"), factor.dtype)
     X = cho_solve((factor, True), B)
     # LAPACK writes the lower factor and leaves the upper triangle of A: enough to check A x = b.
     symm = get_blas_funcs("symm", (factor,))
@@ -105,7 +105,7 @@ def _solve_with(factor: ndarray, diagonal: ndarray, b: Any) -> Solution:
 
 def _solve_spectrally(values: ndarray, vectors: ndarray, b: Any) -> Solution:
     """By eigenvalues, some of which are zero: what `b` has in their directions must be rounding."""
-    B = _as_numpy(validate.right_hand_sides(vectors, b), vectors.dtype)
+    B = np.asarray(to_device(validate.right_hand_sides(vectors, b), "cpu"), vectors.dtype)
     seen = values > _tiny(vectors) * values[-1]
     U = vectors[:, seen]
     C = U.T @ B
@@ -118,22 +118,15 @@ def _solve_spectrally(values: ndarray, vectors: ndarray, b: Any) -> Solution:
     return _exact(U @ (C / values[seen, None]), residual, np.ndim(b))
 
 
-def _as_numpy(B: Any, dtype: Any) -> ndarray:
-    return np.asarray(to_device(B, "cpu"), dtype=dtype)
-
-
 def _exact(X: ndarray, residual: ndarray, ndim: int) -> Solution:
-    """The certificate of a solver in one step, which warns where rounding has spoilt the answer."""
+    """What a solver in one step found."""
     converged = residual <= np.sqrt(np.finfo(X.dtype).eps)
-    if not converged.all():
-        warnings.warn(
-            f"direct has a relative residual of {residual.max():.1e}: the matrix is close to "
-            "singular, or not symmetric. Raise l2 or damping, or compute in float64.",
-            NotConverged,
-            stacklevel=4,
-        )
     solution = Solution(X, converged, np.ones_like(converged, dtype=int), residual)
-    return solution if ndim == 2 else first_column(solution)
+    otherwise = (
+        f"direct has a relative residual of {residual.max(initial=0):.1e}: the matrix is close to "
+        "singular, or not symmetric. Raise l2 or damping, or compute in float64."
+    )
+    return certificate(solution, ndim, otherwise, stacklevel=5)
 
 
 def direct(A: seam.Operator, b: Any) -> Solution:
@@ -238,16 +231,15 @@ def cg(
 
     residual = relative_residual(B, A @ X)
     converged = residual <= rtol
-    if not converged.all():
-        warnings.warn(
-            f"cg stopped after {steps.max()} steps with relative residual {residual.max():.1e} "
-            f"(asked: {rtol:.0e}) in {np.sum(~converged)} of {len(converged)} solves: allow "
-            "more max_steps, give a preconditioner, raise l2 or damping, or ask for a larger rtol.",
-            NotConverged,
-            stacklevel=2,
-        )
-    solution = Solution(X * units(given), converged, steps, residual)
-    return solution if np.ndim(b) == 2 else first_column(solution)
+    otherwise = (
+        f"cg stopped after {steps.max(initial=0)} steps with relative residual "
+        f"{residual.max(initial=0):.1e} (asked: {rtol:.0e}) in {np.sum(~converged)} of "
+        f"{len(converged)} solves: allow more max_steps, give a preconditioner, raise l2 or "
+        "damping, or ask for a larger rtol."
+    )
+    return certificate(
+        Solution(X * units(given), converged, steps, residual), np.ndim(b), otherwise
+    )
 
 
 def check_curvature(met: Any, largest: float, step: int) -> float:
@@ -264,10 +256,12 @@ def check_curvature(met: Any, largest: float, step: int) -> float:
     return largest
 
 
-def first_column(solution: Solution) -> Solution:
-    """The solution for a single right-hand side, out of a block of one."""
+def certificate(solution: Solution, ndim: int, otherwise: str, stacklevel: int = 3) -> Solution:
+    """The solution for `b` of 1 or 2 axes, and a warning unless all of it converged."""
     s = solution
-    return Solution(s.x[:, 0], s.converged[0], s.steps[0], s.residual[0])
+    if not s.converged.all():
+        warnings.warn(otherwise, NotConverged, stacklevel=stacklevel)
+    return s if ndim == 2 else Solution(s.x[:, 0], s.converged[0], s.steps[0], s.residual[0])
 
 
 def dots(P: Any, Q: Any) -> Any:

@@ -1,6 +1,5 @@
 """Stochastic estimation: solve ``A x = b`` by products with random samples of `A`."""
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -10,10 +9,9 @@ from minfluence import seam, validate
 from minfluence.samples import balanced_batch, batch, safe_scale, sampler
 from minfluence.seam import Solution
 from minfluence.solvers import (
-    NotConverged,
+    certificate,
     check_curvature,
     dots,
-    first_column,
     norms,
     relative_residual,
     units,
@@ -88,9 +86,8 @@ def lissa(
     depth, repeats = validate.count("depth", depth), validate.count("repeats", repeats)
     batch_size = balanced_batch(A, rng) if batch_size is None else batch(A, batch_size)
     found = scale is None
-    if scale is None:
-        scale = safe_scale(A, batch_size, rng)
-    scale = validate.positive("scale", scale, "leave it out to find one")
+    chosen = safe_scale(A, batch_size, rng) if found else scale
+    scale = validate.positive("scale", chosen, "leave it out to find one")
 
     X, target = xp.zeros_like(B), rtol * norms(B)
     steps, most = np.zeros(B.shape[1], dtype=int), depth * repeats
@@ -121,14 +118,11 @@ def lissa(
 
     residual = relative_residual(B, A @ X)
     solution = Solution(X * units(given), residual <= rtol, steps, residual)
-    if not solution.converged.all():
-        warnings.warn(
-            f"lissa has a relative residual of {residual.max():.1e} (asked: {rtol:.0e}) after "
-            f"{steps.max()} products with samples: allow more depth or repeats, or use cg.",
-            NotConverged,
-            stacklevel=2,
-        )
-    return solution if np.ndim(b) == 2 else first_column(solution)
+    otherwise = (
+        f"lissa has a relative residual of {residual.max():.1e} (asked: {rtol:.0e}) after "
+        f"{steps.max()} products with samples: allow more depth or repeats, or use cg."
+    )
+    return certificate(solution, np.ndim(b), otherwise)
 
 
 def neumann(
