@@ -299,9 +299,9 @@ class Softmax(LinearLoss):
         return E
 
     def times(self, Q: ndarray, T: ndarray) -> ndarray:
-        P, likeliest = Q[:, :, None], T[onp.arange(len(Q)), Q.argmax(axis=1)]
-        U = T - likeliest[:, None]  # a constant changes nothing, and now no two large terms cancel
-        PU = P * U
+        P, T = Q[:, :, None], onp.broadcast_to(T, (len(Q), *T.shape[1:]))
+        # a constant changes nothing: without that of the likeliest class no large terms cancel
+        PU = P * (T - T[onp.arange(len(Q)), Q.argmax(axis=1)][:, None])
         PU -= P * PU.sum(axis=1, keepdims=True)  # (diag(p) - p pᵀ) T
         return PU
 
