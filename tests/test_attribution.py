@@ -298,7 +298,7 @@ def test_tracin_is_the_derivative_of_training_by_the_weight_for_small_steps(smal
 
 def test_tracin_needs_a_step_size_for_each_checkpoint(small):
     o, theta, X, y = small
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="one step size for each checkpoint, .* got 2 for 1"):
         tracin(o, [theta], [0.1, 0.1], X, y)
     with pytest.raises(ValueError, match="at least one checkpoint"):
         tracin(o, [], [], X, y)

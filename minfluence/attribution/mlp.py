@@ -9,6 +9,7 @@ from numpy import ndarray
 
 from minfluence import validate
 from minfluence.models.layers import Shapes, cut, size
+from minfluence.models.losses import softmax
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,10 @@ class MLP:
     def shapes(self) -> Shapes:
         """Shape of the matrix of each layer."""
         return tuple((d + 1, c) for d, c in zip(self.widths[:-1], self.widths[1:], strict=True))
+
+    def check_labels(self, y: ndarray, training: bool) -> None:
+        """Refuse labels other than the classes; not every class needs to occur."""
+        softmax(self.widths[-1]).check_labels(y, training=False)
 
     def n_parameters(self, n_features: int) -> int:
         """Length of theta; inputs of another width are refused."""
