@@ -104,8 +104,8 @@ def attack(
     Koh & Liang (2017), section 5.2.
     """
     objective = validate.changeable(objective)
+    validate.finite("images", np.asarray(images))
     originals = np.array(images, dtype=float)
-    validate.finite("images", originals)
     changed = validate.indices(indices, objective.n)
     if len(originals) != len(changed):
         raise ValueError(

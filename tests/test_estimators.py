@@ -172,7 +172,7 @@ def test_coefficients_of_the_kernel_machine_give_its_decision_function():
 
     machine = SVC(C=1.0).fit(X, LABELS["two"][0])
     code = _coding(machine, X)
-    theta = _coefficients(machine, code, code.inputs(X))
+    theta = _coefficients(machine, code)
     assert_allclose(code.inputs(X_TEST) @ theta, machine.decision_function(X_TEST), rtol=1e-6)
 
 
