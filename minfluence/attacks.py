@@ -113,8 +113,8 @@ def attack(
         )
     budget = validate.positive("budget", budget)
     step_size = validate.positive("step_size", step_size)
-    features, vjp = feature_map(originals)
-    _check_features(np.asarray(features), objective.X[changed])
+    features, vjp = _mapped(feature_map, originals)
+    _check_features(features, objective.X[changed])
     _check_grey_levels(originals)
     x, theta = originals, theta_hat
     losses = [objective.test_losses(theta, X_test, y_test)]
@@ -123,11 +123,21 @@ def attack(
         up = vjp(pert_loss(objective, theta, s_test, changed))  # KL (5), through the features
         up = validate.array("The gradient in the images, from feature_map,", up, x.shape)
         x = project(x + step_size * np.sign(up), originals, budget)
-        features, vjp = feature_map(x)
+        features, vjp = _mapped(feature_map, x)
         objective = objective.replaced(changed, features, objective.y[changed])
         theta = fit(objective, theta).theta
         losses.append(objective.test_losses(theta, X_test, y_test))
     return Attack(x, objective, theta, np.array(losses))
+
+
+def _mapped(feature_map: Callable, images: np.ndarray) -> tuple[np.ndarray, Callable]:
+    mapped = feature_map(images)
+    if not (isinstance(mapped, tuple) and len(mapped) == 2 and callable(mapped[1])):
+        raise ValueError(
+            "feature_map must return two things, the features and a function that turns gradients "
+            f"in them into gradients in the images, got {type(mapped).__name__}."
+        )
+    return np.asarray(mapped[0]), mapped[1]
 
 
 def _check_grey_levels(images: np.ndarray) -> None:

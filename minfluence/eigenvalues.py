@@ -44,7 +44,7 @@ def spectrum(
     ----------
     Lanczos (1950), as in ARPACK through `scipy.sparse.linalg.eigsh`.
     """
-    A = _square(A)
+    A = validate.square(A)
     p = A.shape[0]
     k = validate.count("k", k, most=p)
     rtol = validate.positive("rtol", rtol)
@@ -87,16 +87,6 @@ def _by_lanczos(
             "allow more max_steps, or ask for a larger rtol."
         ) from None
     return smallest, largest
-
-
-def _square(A: Any) -> Any:
-    """Something with a square shape; nested lists become an array."""
-    A = A if hasattr(A, "shape") else np.asarray(A)
-    if len(A.shape) != 2 or A.shape[0] != A.shape[1] or not A.shape[0]:
-        raise ValueError(
-            f"Expected a square matrix, or an operator of shape (p, p), got shape {A.shape}."
-        )
-    return A
 
 
 def _known(values: Any) -> np.ndarray:

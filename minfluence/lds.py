@@ -157,6 +157,7 @@ def lds(
             f"Expected scores (m, n) and outcomes (m, k) of at least 3 subsets, "
             f"got {scores.shape} and {outcomes.shape} with {len(kept)} subsets."
         )
+    validate.count("The number of test points", len(scores))
     validate.finite("scores", scores)
     validate.finite("outcomes", outcomes)
     predicted = scores @ kept.T  # (m, n) @ (n, k) -> (m, k)

@@ -142,6 +142,17 @@ def floating(A: Any) -> Any:
     return A.astype(np.result_type(A, np.float32), copy=False) if is_numpy_array(A) else A
 
 
+def square(A: Any) -> Any:
+    """Something with ``A @ v`` of shape (p, p); what has no shape becomes an array."""
+    A = A if hasattr(A, "shape") else np.asarray(A)
+    if len(A.shape) != 2 or A.shape[0] != A.shape[1] or not A.shape[0]:
+        raise ValueError(
+            "Expected a square matrix, or an operator of shape (p, p), "
+            f"got shape {tuple(A.shape)}."
+        )
+    return A
+
+
 def right_hand_sides(b: Any) -> Any:
     """One right-hand side (p,) or a block (p, k), always as a finite block (p, k)."""
     B = floating(b).reshape(len(b), -1)

@@ -48,6 +48,7 @@ def arnoldi(
     Schioppa, Zablotskaia, Vilar & Sokolov (2022); Arnoldi (1951). Where `A` is symmetric this is
     Lanczos' iteration with all vectors kept orthogonal.
     """
+    A = validate.square(A)
     p = A.shape[0]
     B = validate.columns(B, p)
     validate.finite("The right-hand side b", B)

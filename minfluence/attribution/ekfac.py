@@ -75,7 +75,7 @@ def _solve(A: Any, B: np.ndarray, eigenvalues: Callable) -> Solution:
         of_g, Q_g = np.linalg.eigh(np.einsum("cni,cnj->ij", w * g, g))
         scale = o.weights.sum() * eigenvalues(a @ Q_a, g @ Q_g, of_a, of_g, w)  # (in, out)
         scale = scale + o.penalty + A.damping
-        if not (scale > 0).all():
+        if scale.min() <= np.finfo(float).eps * scale.max():
             raise NotPositiveDefinite(
                 f"K-FAC's matrix has the eigenvalue {scale.min():.1e}, and no inverse: raise l2, "
                 "or damp it."

@@ -31,6 +31,13 @@ class MLP:
 
     widths: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        *before, classes = self.widths
+        validate.count("The number of layers", len(before))
+        for width in before:
+            validate.count("Each width", width)
+        validate.count("The number of classes, the last width,", classes, least=2)
+
     def __call__(self, theta: ndarray, X: ndarray, y: ndarray) -> ndarray:
         """Loss of every example.  (..., p), (..., n, d), (..., n) -> (..., n)."""
         return self.value(self.scores(theta, X), y)

@@ -65,12 +65,12 @@ def tracin(
     thetas = list(thetas)
     if not thetas:
         raise ValueError("Expected at least one checkpoint, got none.")
-    if len(thetas) != len(step_sizes):
+    sizes = validate.array("step_sizes", step_sizes, ("k",), dtype=float)
+    if len(thetas) != len(sizes):
         raise ValueError(
             "Expected one step size for each checkpoint, the sum of those of the part of training "
-            f"that ends there, got {len(step_sizes)} for {len(thetas)}."
+            f"that ends there, got {len(sizes)} for {len(thetas)}."
         )
-    sizes = validate.array("step_sizes", step_sizes, (len(thetas),), dtype=float)
     scores = [
         size * gradient_dot(objective, theta, X_test, y_test)
         for size, theta in zip(sizes, thetas, strict=True)

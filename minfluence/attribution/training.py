@@ -71,7 +71,7 @@ def _matching(
     starts, X, y = (onp.asarray(a) for a in (starts, X, y))
     for name, values in (("starts", starts), ("X", X), ("y", y)):
         validate.finite(name, values)
-    p = network.n_parameters(X.shape[-1]) if X.ndim > 1 else None
+    p = network.n_parameters(X.shape[-1]) if X.ndim > 1 else "p"
     stacks = {starts.shape[:-1], X.shape[:-2], y.shape[:-1]} - {()}
     if starts.shape[-1:] != (p,) or y.shape[-1:] != X.shape[-2:-1] or len(stacks) > 1:
         raise ValueError(
@@ -79,4 +79,4 @@ def _matching(
             f"label for each example, got shapes {starts.shape}, {X.shape} and {y.shape}."
         )
     network.check_labels(y, training=True)
-    return starts, X, y
+    return validate.floating(starts), X, y
