@@ -265,7 +265,9 @@ def _class_weights(estimator: Any, y: np.ndarray, sample_weight: np.ndarray) -> 
     from sklearn.utils.class_weight import compute_class_weight
 
     weighted = "sample_weight" in signature(compute_class_weight).parameters
-    options = {"sample_weight": sample_weight} if weighted and type(estimator).__name__ != "SVC" else {}
+    options = (
+        {"sample_weight": sample_weight} if weighted and type(estimator).__name__ != "SVC" else {}
+    )
     classes = estimator.classes_
     weights = compute_class_weight(estimator.class_weight, classes=classes, y=y, **options)
     return validate.array("The weights of the classes", weights, (len(classes),), dtype=float)

@@ -147,8 +147,7 @@ def square(A: Any) -> Any:
     A = A if hasattr(A, "shape") else np.asarray(A)
     if len(A.shape) != 2 or A.shape[0] != A.shape[1] or not A.shape[0]:
         raise ValueError(
-            "Expected a square matrix, or an operator of shape (p, p), "
-            f"got shape {tuple(A.shape)}."
+            f"Expected a square matrix, or an operator of shape (p, p), got shape {tuple(A.shape)}."
         )
     return A
 
