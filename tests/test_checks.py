@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from autograd.extend import defvjp, primitive
 
-from problems import make_examples, make_problem
+from problems import make_examples, make_objective, make_problem
 
 from minfluence import AutogradObjective, LinearObjective, checks, fit, models
 
@@ -105,6 +105,15 @@ def test_single_precision_passes_where_it_is_right_and_only_there(distance):
             checks.check_gradient(off, theta)
     with pytest.raises(AssertionError, match="Hessian-vector product differs"):
         checks.check_hvp(off, theta)
+
+
+@pytest.mark.parametrize("name", ["squared", "logistic", "softmax", "poisson"])
+def test_smooth_models_pass_in_single_precision(name):
+    o = make_objective("LinearObjective", name, dtype=np.float32)
+    for seed in range(4):
+        theta = np.random.default_rng(seed).standard_normal(o.p)
+        assert checks.check_gradient(o, theta) < 1e-2
+        assert checks.check_hvp(o, theta) < 1e-2
 
 
 def test_the_minimum_in_single_precision_is_one():
