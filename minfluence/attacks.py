@@ -19,7 +19,6 @@ from minfluence import seam, validate
 from minfluence.fit import fit
 from minfluence.influence import Influence, pert_loss
 
-
 SAME = 1e-3  # of the largest feature: what half precision may change, and no other image
 
 

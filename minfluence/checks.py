@@ -1,7 +1,6 @@
 """Checks that you can run on your own model before you trust its influence scores."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 

@@ -4,7 +4,6 @@ import autograd.numpy as anp
 import numpy as np
 import pytest
 from autograd.extend import defvjp, primitive
-
 from problems import make_examples, make_objective, make_problem
 
 from minfluence import AutogradObjective, LinearObjective, checks, fit, models

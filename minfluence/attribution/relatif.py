@@ -48,12 +48,12 @@ def loss_relatif(influence: Influence, X_test: np.ndarray, y_test: np.ndarray) -
     own = -influence.self_influence()
     if not (own >= 0).all():
         raise NotPositiveDefinite(
-            f"An example has the self-influence {-own.min():.1e}, which is never positive where the "
-            "Hessian is positive definite: train closer to a minimum, or raise the damping."
+            f"An example has the self-influence {-own.min():.1e}, which is never positive where "
+            "the Hessian is positive definite: train closer to a minimum, or raise the damping."
         )
     return _relative(influence.up_loss(X_test, y_test), np.sqrt(own))
 
 
 def _relative(scores: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Scores per unit of length; 0 for an example without a gradient, which changes nothing."""
-    return scores / np.where(lengths > 0, lengths, 1.0)
+    return np.divide(scores, lengths, out=np.zeros_like(scores), where=lengths > 0)

@@ -132,5 +132,5 @@ def _check_rank(C: np.ndarray, eps: float) -> None:
     if values[0] <= len(C) * eps * values[-1]:
         raise ValueError(
             f"The projected gradients span fewer than width = {len(C)} directions: choose a "
-            f"smaller width, at most the number of parameters, or damping greater than 0."
+            "smaller width, at most the number of parameters, or damping greater than 0."
         )
