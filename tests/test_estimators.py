@@ -247,7 +247,7 @@ def drawn(seed):
     solvers = ("lbfgs", "newton-cg", "newton-cholesky") + ("liblinear",) * (k == 2)
     makes = [
         lambda: LogisticRegression(solver=solvers[rng.integers(len(solvers))], **linear, **FINE),
-        lambda: Ridge(alpha=[1 / C, np.array([1 / C]), [1 / C]][rng.integers(3)]),
+        lambda: Ridge(alpha=[1 / C, np.array([1 / C])][rng.integers(2)]),
         lambda: PoissonRegressor(alpha=1 / C, fit_intercept=free, **FINE),
         lambda: LinearSVC(**linear, **FINE),
     ]
@@ -416,7 +416,8 @@ def test_inputs_without_numbers_and_weights_without_examples_are_refused():
     balanced = LogisticRegression(class_weight="balanced").fit(X, Y2)
     with (
         np.errstate(divide="ignore"),
-        pytest.raises(ValueError, match="weights of the classes holds NaN or infinity"),
+        # scikit-learn before 1.7 counts heads, and then this is the fit of other examples
+        pytest.raises(ValueError, match="weights of the classes holds NaN|at its minimum on these"),
     ):
         from_sklearn(balanced, X, Y2, sample_weight=np.where(Y2 == "yes", 1.0, 0.0))
 
