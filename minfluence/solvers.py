@@ -55,7 +55,6 @@ def factorize(A: seam.Operator, *, unique: bool = True) -> Callable[[Any], Solut
         If an eigenvalue is negative, or zero but for rounding.
     """
     matrix = validate.floating("The matrix A", dense(A)).T  # in LAPACK's order of columns
-    validate.square(matrix)
     validate.finite("The matrix A", matrix)
     if not isinstance(A, Hessian):
         matrix = matrix.copy(order="F")  # the reader's matrix is not ours to overwrite

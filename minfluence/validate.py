@@ -193,10 +193,20 @@ def _is_tensor(value: Any) -> bool:
     return is_array_api_obj(value) and not is_numpy_array(value)
 
 
+def square(A: Any) -> Any:
+    """Something with ``A @ v`` of shape (p, p); what has no shape becomes an array."""
+    A = A if hasattr(A, "shape") else np.asarray(A)
+    if len(A.shape) != 2 or A.shape[0] != A.shape[1] or not A.shape[0]:
+        raise ValueError(
+            f"Expected a square matrix, or an operator of shape (p, p), got shape {tuple(A.shape)}."
+        )
+    return A
+
+
 def right_hand_sides(A: Any, b: Any) -> Any:
     """One right-hand side (p,) or several (p, k) for A (p, p), always as a block (p, k)."""
     b = floating("The right-hand side b", b)
-    p = square(A) if hasattr(A, "shape") or not b.ndim else b.shape[0]
+    p = A.shape[0] if hasattr(A, "shape") else len(b) if b.ndim else 0
     if b.ndim not in (1, 2) or b.shape[0] != p:
         raise ValueError(
             f"The right-hand side b must have shape ({p},) or ({p}, k), as the matrix has {p} "
@@ -205,14 +215,6 @@ def right_hand_sides(A: Any, b: Any) -> Any:
     if not array_namespace(b).isfinite(b).all():
         raise ValueError("The right-hand side b holds NaN or infinity.")
     return b if b.ndim == 2 else b[:, None]
-
-
-def square(A: Any) -> int:
-    """Rows of a square matrix or operator."""
-    shape = tuple(getattr(A, "shape", ()))
-    if len(shape) != 2 or shape[0] != shape[1] or not shape[0]:
-        raise ValueError(f"A must be a square matrix or an operator of shape (p, p), got {shape}.")
-    return shape[0]
 
 
 # Examples -----------------------------------------------------------------------------------------
