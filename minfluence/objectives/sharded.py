@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace, device
 from tqdm.auto import tqdm
 
 from minfluence import seam, validate
@@ -187,9 +188,9 @@ class Ranks:
         ends = np.linspace(0, n, self.size + 1).astype(int)
         return slice(int(ends[self.rank]), int(ends[self.rank + 1]))
 
-    def sum(self, a: Any) -> Any:
+    def sum(self, a: Any, *asked: Any) -> Any:
         """Add an array, or a tensor, over all processes; every one gets the sum."""
-        return self.together(lambda: a)
+        return self.together(lambda: a, *asked)
 
     def together(self, compute: Callable[[], Any], *asked: Any) -> Any:
         """Add over all processes what each computes; if one of them fails, all hear of it.
@@ -198,15 +199,15 @@ class Ranks:
         ----------
         compute : callable ``() -> array``
             Waits for no other process.
-        *asked : str or array
-            What was asked for, such as theta: the same in all processes but for rounding, or the
-            sum would mean nothing.
+        *asked : bytes or array
+            What was asked for, such as a verb and theta: the same in all processes, arrays but for
+            rounding, or the sum would mean nothing.
         """
         with self.telling():
             mine = compute()
         is_tensor = isinstance(mine, self._torch.Tensor)
         total = mine.clone() if is_tensor else self._torch.tensor(mine, device=self._device)
-        self._compare(f"{total.dtype} {tuple(total.shape)}", *asked)
+        self._compare(f"{total.dtype} {tuple(total.shape)}".encode(), *asked)
         self._reduce(total, self._distributed.ReduceOp.SUM)
         return total if is_tensor else total.cpu().numpy()
 
@@ -221,14 +222,14 @@ class Ranks:
             raise
 
     def _compare(self, *asked: Any) -> None:
-        """Refuse to go on where processes do not ask for the same: words, numbers, shapes."""
+        """Refuse to go on where processes do not ask for the same."""
         words, total, size = 0, 0.0, 0.0
         for k, value in enumerate(asked, 1):
-            a = value if isinstance(value, self._torch.Tensor) else np.asarray(value)
-            if isinstance(a, np.ndarray) and a.dtype.kind in "iuU":
-                words = zlib.crc32(a.tobytes(), words)
+            if isinstance(value, bytes):
+                words = zlib.crc32(value, words)
             else:
-                total, size = total + k * float(a.sum()), size + k * float(abs(a).sum())
+                a = value if isinstance(value, self._torch.Tensor) else np.asarray(value, float)
+                total, size = total + k * _checksum(a), size + k * float(abs(a).sum())
         failed, most, least, top, bottom, size = self._largest(
             [0, words, -words, total, -total, size]
         )
@@ -239,9 +240,9 @@ class Ranks:
             )
         if most + least or top + bottom > 1e-4 * size:
             raise RankLost(
-                f"Process {self.rank} of {self.size} is out of step: another one asks for something "
-                "else, or of another theta, vector, weight or shape. Call the same verbs in the "
-                "same order everywhere, and draw random numbers from the same seed."
+                f"Process {self.rank} of {self.size} is out of step: another one calls another "
+                "verb, or the same with another theta, vector, weights or rows. Call the same in "
+                "the same order everywhere, and draw random numbers from the same seed."
             )
 
     def _largest(self, numbers: list[float]) -> list[float]:
@@ -266,7 +267,7 @@ class Alone:
 
     rank, size = 0, 1
 
-    def sum(self, a: Any) -> Any:
+    def sum(self, a: Any, *asked: Any) -> Any:
         """There is nothing to add."""
         return np.asarray(a) if np.isscalar(a) else a
 
@@ -304,6 +305,8 @@ class ShardedObjective(BaseObjective):
     def __init__(
         self, parts: Chunks | Iterable[ArrayObjective], ranks: "Ranks | None" = None
     ) -> None:
+        if not isinstance(ranks, Ranks | None):
+            raise ValueError(f"ranks must be Ranks(), or left out, got {ranks!r}.")
         self.ranks = Alone() if ranks is None else ranks
         self.parts, sizes = _introduced(parts, self.ranks)
         self.like = like = self.parts.like
@@ -369,7 +372,8 @@ class ShardedObjective(BaseObjective):
         with self.ranks.telling():
             if mine.any():
                 X[mine], y[mine] = self.parts.examples(indices[mine] - self._first)
-        return tuple(self.ranks.together(lambda: a, "examples", indices) for a in (X, y))
+        asked = b"examples", indices.tobytes()
+        return self.ranks.sum(X, *asked), self.ranks.sum(y, *asked)
 
     # Sums over parts ---------------------------------------------------------------------------
 
@@ -390,7 +394,7 @@ class ShardedObjective(BaseObjective):
         def mine() -> Any:
             return sum(part.grads(thetas, weights[rows]) for part, rows in self._parts())
 
-        return self.ranks.together(mine, "grads", thetas, weights)
+        return self.ranks.together(mine, b"grads", weights.tobytes(), thetas)
 
     def hvp_at(self, theta: np.ndarray) -> Callable[[Any], Any]:
         """The map V -> Hessian of the risk at theta times V; V is (p,) or a block (p, k)."""
@@ -415,12 +419,13 @@ class ShardedObjective(BaseObjective):
         total = validate.positive(
             "The sum of the weights", self.weights.sum(), "solve with cg or direct as they are"
         )
-        factors: list[Any] = [0.0, 0.0]
+        A, D = 0.0, 0.0
         with self.ranks.telling():
             for part, _ in self._parts():
                 of_part = part.curvature_factors(theta)
-                factors = [a + b for a, b in zip(factors, of_part, strict=True)]
-        A, D = (self.ranks.together(lambda: f, "preconditioner", theta) for f in factors)
+                A, D = A + of_part[0], D + of_part[1]
+        asked = b"preconditioner", self.weights.tobytes(), theta
+        A, D = self.ranks.sum(A, *asked), self.ranks.sum(D, *asked)
         return KroneckerInverse(A, D / total, self.penalty + damping)
 
     # One result for each example, or for test points --------------------------------------------
@@ -434,7 +439,7 @@ class ShardedObjective(BaseObjective):
                 dots[rows] = self.to_numpy(part.example_dots(theta, V))
             return dots
 
-        return self.ranks.together(mine, "example_dots", self.weights, theta, V)
+        return self.ranks.together(mine, b"example_dots", theta, V)
 
     # Inside ------------------------------------------------------------------------------------
 
@@ -452,7 +457,7 @@ class ShardedObjective(BaseObjective):
         def mine() -> Any:
             return sum(getattr(part, verb)(theta) for part, _ in self._parts())
 
-        return self.ranks.together(mine, verb, self.weights, theta)
+        return self.ranks.together(mine, verb.encode(), self.weights.tobytes(), theta)
 
     def _product(self, verb: str, theta: np.ndarray) -> Callable[[Any], Any]:
         """The sum of the linear maps that the parts make: kept if the parts themselves are."""
@@ -467,7 +472,7 @@ class ShardedObjective(BaseObjective):
             def mine() -> Any:
                 return sum(m(V) for m in kept or maps())
 
-            return self.ranks.together(mine, verb, self.weights, theta, V)
+            return self.ranks.together(mine, verb.encode(), self.weights.tobytes(), theta, V)
 
         return product
 
@@ -485,7 +490,7 @@ class ShardedObjective(BaseObjective):
             table[self.ranks.rank] = values[0]
             return table
 
-        _check_same(self.ranks.together(mine, "losses"))
+        _check_same(self.ranks.together(mine, b"losses"))
 
 
 # What parts have in common ------------------------------------------------------------------------
@@ -495,8 +500,8 @@ def _part(o: Any) -> ArrayObjective:
     """An objective that can be part of a sum."""
     if not isinstance(o, ArrayObjective):
         raise ValueError(
-            "Expected Chunks, or a list of objectives whose examples are in memory, got "
-            f"{type(o).__name__}: put a single objective into a list."
+            "Expected Chunks, or a list of objectives whose examples are in memory, "
+            f"got {type(o).__name__}."
         )
     if not o.fold_l2:
         raise ValueError(
@@ -559,7 +564,7 @@ def _check_same(values: np.ndarray) -> None:
 
 
 def _introduced(parts: Any, ranks: Any) -> tuple[Chunks | Kept, list[int]]:
-    """The parts of this process, and the number of examples in each process, if all go together."""
+    """The parts of this process, and the sizes of all processes, if all fit together."""
     trouble: Exception | None = None
     try:
         if not isinstance(parts, Iterable):
@@ -585,8 +590,17 @@ def _of_all(text: str, ranks: Any) -> list[str]:
     return [row.tobytes().rstrip(b"\0").decode() for row in ranks.sum(table)]
 
 
+def _checksum(a: Any) -> float:
+    """Sum of an array in which every row and column has a weight of its own."""
+    xp, rows = array_namespace(a), a.reshape(len(a), -1)
+    ramps = (xp.linspace(1, 2, k, dtype=a.dtype, device=device(a)) for k in rows.shape)
+    return float(next(ramps) @ rows @ next(ramps))
+
+
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    """What an error says first, without the place in the source of whoever says it."""
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    return re.sub(r"^\[\S+\] ", "", line).split(". ")[0].rstrip(".")
 
 
 def _release(X: Any) -> None:
