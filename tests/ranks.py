@@ -14,7 +14,6 @@ from minfluence import models
 from minfluence.objectives.sharded import Ranks, ShardedObjective
 from minfluence.saved_scores import save_up_loss
 
-folder, task = Path(sys.argv[1]), sys.argv[2]
 X, y = make_examples("softmax", n=41)
 whole = mi.LinearObjective(models.softmax(3), X, y, l2=0.05)
 X_test, y_test = make_examples("softmax", n=6, seed=1)
@@ -150,4 +149,5 @@ def refusals():
 
 
 if __name__ == "__main__":
-    globals()[task]()
+    folder = Path(sys.argv[1])
+    globals()[sys.argv[2]]()
