@@ -210,6 +210,10 @@ class TorchObjective(ArrayObjective):
 
         return self._product(of_batch)
 
+    def hessian(self, theta: Any) -> np.ndarray:
+        """The Hessian itself, a block of columns at a time.  (p,) -> (p, p)."""
+        return super().hessian(self._theta(theta))
+
     def gnvp_at(self, theta: Any) -> Callable[[Any], Any]:
         """The map V -> Gauss-Newton matrix at theta times V; V is (p,) or a block (p, k).
 
