@@ -201,8 +201,8 @@ class _Run:
             before = error
         if not isinstance(before, dict):
             raise ValueError(
-                f"{note} is damaged or gone ({type(before).__name__}), so nothing says what the scores "
-                "beside it are of: choose another folder, or delete this one."
+                f"{note} is damaged or gone ({type(before).__name__}), so nothing says what the "
+                "scores beside it are of: choose another folder, or delete this one."
             )
         changed = [k for k, now in self.settings.items() if not self._same(before.get(k), now)]
         if changed:
@@ -275,8 +275,8 @@ def _whole(file: Path) -> Iterator[IO[bytes]]:
         os.replace(temporary, file)
     except OSError as error:
         raise NotWritten(
-            f"{file} could not be written ({type(error).__name__}: {error.strerror or error}): make room, "
-            "or choose a folder that can be written to; blocks that were written before are kept."
+            f"{file} could not be written ({type(error).__name__}: {error.strerror or error}): "
+            "make room, or choose a folder that can be written to; earlier blocks are kept."
         ) from None
     finally:
         with contextlib.suppress(OSError):
@@ -430,8 +430,8 @@ PLAIN = (bool, int, float, complex, str, bytes, tuple, dict, np.ndarray, np.gene
 def _inside_function(function: FunctionType) -> Any:
     """Code, defaults, and the plain values and neighbours that it reads from around itself.
 
-    What it assigns itself, and lists, are taken for what it counts and remembers. Functions of this package are
-    known by their names: `FORMAT` is raised when they give other scores.
+    What it assigns itself, and lists, are taken for what it counts and remembers. Functions of
+    this package are known by their names: `FORMAT` is raised when they give other scores.
     """
     code = function.__code__
     if str(function.__module__).split(".")[0] == __name__.split(".")[0]:

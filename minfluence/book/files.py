@@ -16,8 +16,10 @@ import io
 import itertools
 import math
 import os
+import shutil
 import tarfile
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +32,9 @@ from minfluence.book.download import ALLOWANCE, download
 
 class DataUnavailable(RuntimeError):
     """A data file is neither on this machine nor to be had from its origin, or it is damaged."""
+
+
+ABANDONED = 86_400  # seconds after which nobody can still be writing a temporary file
 
 
 @dataclass(frozen=True)
@@ -446,17 +451,15 @@ def _fetch(name: str, target: Path) -> tuple[Path, bytes]:
     remedy = f"set MINFLUENCE_DATA to a folder that holds {name}"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as folder:  # before what takes long
-            for url in file.urls:
-                try:
-                    packed, content = _received(url, file)
-                except ValueError as fault:
-                    failures.append(f"{url} ({fault})")
-                    continue
-                partial = Path(folder) / target.name
-                partial.write_bytes(packed)
-                os.replace(partial, target)
-                return target, content
+        _place(b"", target, keep=False)  # whether the folder takes files, before what takes long
+        for url in file.urls:
+            try:
+                packed, content = _received(url, file)
+            except ValueError as fault:
+                failures.append(f"{url} ({fault})")
+                continue
+            _place(packed, target)
+            return target, content
     except OSError as error:
         raise DataUnavailable(
             f"{name} could not be fetched to {target.parent} ({type(error).__name__}: "
@@ -468,6 +471,22 @@ def _fetch(name: str, target: Path) -> tuple[Path, bytes]:
         f"{' or '.join(failures) or 'anywhere: it has no public origin'}; connect to a network, or "
         f"{remedy}."
     )
+
+
+def _place(content: bytes, target: Path, keep: bool = True) -> None:
+    """Write a file under another name, and then move it: it is whole or not there.
+
+    What a process that was killed in the middle of this left is removed by the next one.
+    """
+    for left in target.parent.glob(f".{target.name}.*.part"):
+        if time.time() - left.stat().st_mtime > ABANDONED:
+            shutil.rmtree(left, ignore_errors=True)
+    names = {"prefix": f".{target.name}.", "suffix": ".part", "dir": target.parent}
+    with tempfile.TemporaryDirectory(**names) as folder:
+        partial = Path(folder) / target.name
+        partial.write_bytes(content)
+        if keep:
+            os.replace(partial, target)
 
 
 def _received(url: str, file: DataFile) -> tuple[bytes, bytes]:
