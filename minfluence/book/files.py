@@ -372,12 +372,12 @@ def _locate(name: str, refetch: bool = False) -> tuple[Path, bytes]:
     if name not in FILES:
         raise ValueError(f"Unknown data file {name!r}: expected one of {', '.join(sorted(FILES))}.")
     own = _folder("MINFLUENCE_DATA")
-    if own and (own / name).is_file():
+    if own and os.path.isfile(own / name):
         origin = "".join(f" (published at {url})" for url in FILES[name].urls[:1])
         remedy = f"replace it by a good copy{origin}, or unset MINFLUENCE_DATA"
         return own / name, _check(own / name, name, remedy)
     cached = _cache() / name
-    if cached.is_file() and not refetch:
+    if os.path.isfile(cached) and not refetch:
         remedy = f'fetch it anew with minfluence.book.data.find("{name}", refetch=True)'
         return cached, _check(cached, name, remedy)
     return _fetch(name, cached)
@@ -451,14 +451,17 @@ def _fetch(name: str, target: Path) -> tuple[Path, bytes]:
     remedy = f"set MINFLUENCE_DATA to a folder that holds {name}"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _place(b"", target, keep=False)  # whether the folder takes files, before what takes long
+        with _beside(target):  # whether the folder takes files, before what takes long
+            pass
         for url in file.urls:
             try:
                 packed, content = _received(url, file)
             except ValueError as fault:
                 failures.append(f"{url} ({fault})")
                 continue
-            _place(packed, target)
+            with _beside(target) as partial:
+                partial.write_bytes(packed)
+                os.replace(partial, target)
             return target, content
     except OSError as error:
         raise DataUnavailable(
@@ -473,20 +476,19 @@ def _fetch(name: str, target: Path) -> tuple[Path, bytes]:
     )
 
 
-def _place(content: bytes, target: Path, keep: bool = True) -> None:
-    """Write a file under another name, and then move it: it is whole or not there.
+@contextlib.contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """A path to write a file to, until it is whole and moved; what is left there is deleted.
 
-    What a process that was killed in the middle of this left is removed by the next one.
+    What a process that was killed left is deleted by the next that fetches this file.
     """
     for left in target.parent.glob(f".{target.name}.*.part"):
-        if time.time() - left.stat().st_mtime > ABANDONED:
-            shutil.rmtree(left, ignore_errors=True)
-    names = {"prefix": f".{target.name}.", "suffix": ".part", "dir": target.parent}
-    with tempfile.TemporaryDirectory(**names) as folder:
-        partial = Path(folder) / target.name
-        partial.write_bytes(content)
-        if keep:
-            os.replace(partial, target)
+        with contextlib.suppress(OSError):  # another process may do the same
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                shutil.rmtree(left)
+    prefix = f".{target.name}."
+    with tempfile.TemporaryDirectory(".part", prefix, target.parent) as folder:
+        yield Path(folder) / target.name
 
 
 def _received(url: str, file: DataFile) -> tuple[bytes, bytes]:
