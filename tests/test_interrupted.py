@@ -122,6 +122,25 @@ def whole(file):
         return all(np.isfinite(block[key]).all() for key in ("up_loss", "residual"))
 
 
+@pytest.mark.parametrize("moment", ["savez", "fsync", "replace"])
+def test_ctrl_c_in_the_middle_of_writing_leaves_nothing_half_written(moment, monkeypatch, tmp_path):
+    """Of a block, of what its folder says of itself, and of a file that is moved."""
+
+    def pressed(*arguments, **arrays):
+        if moment == "savez":
+            arguments[0].write(b"PK half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np if moment == "savez" else os, moment, pressed)
+    with pytest.raises(KeyboardInterrupt):
+        saved(None, mi.Influence(P.objective, THETA), tmp_path)
+    assert names(tmp_path) == ["run.json"] * (moment == "savez")
+    monkeypatch.undo()
+    again = saved(None, mi.Influence(P.objective, THETA), tmp_path)
+    influence = mi.Influence(P.objective, THETA)
+    assert_array_equal(again, np.vstack([*influence.up_loss(X_TEST, Y_TEST, batch_size=1)]))
+
+
 # Real processes -----------------------------------------------------------------------------------
 
 START = f"""

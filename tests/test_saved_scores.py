@@ -117,6 +117,10 @@ class Tuned:
         return self(A, b)
 
 
+def an_object(call):
+    return type("Solver", (), {"__call__": call})()
+
+
 def flipped(y, i=0):
     return np.where(np.arange(len(y)) == i, -y, y)
 
@@ -155,6 +159,10 @@ SOLVERS = {
     ),
     "what a function remembers": (closure(1e-8), closure(1e-6)),
     "what it does": (lambda A, b: mi.cg(A, b), lambda A, b: mi.direct(A, b)),
+    "what its class does": (
+        an_object(lambda self, A, b: mi.cg(A, b)),
+        an_object(lambda self, A, b: mi.direct(A, b)),
+    ),
     "attributes": (Tuned(rtol=1e-8), Tuned(rtol=1e-6)),
     "attributes of a method's object": (Tuned(rtol=1e-8).solve, Tuned(rtol=1e-6).solve),
 }
@@ -463,23 +471,29 @@ def test_a_folder_that_another_run_has_taken_meanwhile_is_left_to_it(tmp_path):
     assert names(tmp_path) == WHOLE
 
 
-def test_the_other_processes_hear_at_once_that_the_first_refuses(tmp_path):
+@pytest.mark.parametrize("rank", [0, 1])
+def test_the_other_processes_hear_at_once_that_the_first_refuses(rank, tmp_path):
     """Without waiting for the time-out of their next sum."""
 
     class Pair:
-        """The second of two processes; what the first one adds is known."""
+        """One of two processes; what the other adds is known."""
 
-        rank, size = 1, 2
+        size, told = 2, []
 
         def sum(self, a):
-            return a - (np.asarray(a).dtype == int)
+            counts = np.asarray(a).dtype == int
+            self.told += [a] * counts
+            return a - counts * self.rank
 
+    save(tmp_path, influence(damping=0.1))
     o = ShardedObjective([O])
     of = influence(o)
     o.ranks = Pair()  # from here on
-    with pytest.raises(ValueError, match="The first process cannot go on in"):
+    o.ranks.rank = rank
+    sentence = "another run .damping changed" if rank == 0 else "The first process cannot go on in"
+    with pytest.raises(ValueError, match=sentence):
         save(tmp_path, of)
-    assert names(tmp_path) == []
+    assert_array_equal(Pair.told[-1], [rank - 1, rank - 1])
 
 
 def stray(folder, machine, process, age):
@@ -500,7 +514,7 @@ def test_files_of_writers_that_were_killed_are_removed_and_those_of_living_ones_
     here, day = platform.node(), 86_400
     dead = [stray(tmp_path, here, ended(), 5), stray(tmp_path, "other.machine", 1, 2 * day)]
     dead += [stray(tmp_path, here, os.getppid(), 2 * day)]  # its number was given again
-    alive = [stray(tmp_path, here, os.getpid(), 5), stray(tmp_path, "other.machine", 2, 5)]
+    alive = [stray(tmp_path, here, os.getpid(), 5), stray(tmp_path, "other.machine", ended(), 5)]
     (tmp_path / ".mine.tmp").write_text("of something else")
     save(tmp_path)
     assert [file.exists() for file in dead] == [False] * 3
