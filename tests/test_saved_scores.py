@@ -14,7 +14,7 @@ import autograd.numpy as anp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import HAS_TORCH, make_problem
+from problems import HAS_TORCH, SEAM, make_problem
 
 import minfluence as mi
 from minfluence import models, saved_scores
@@ -55,6 +55,17 @@ def test_scores_on_disk_are_those_in_memory_and_are_not_computed_twice(tmp_path)
     again = save(tmp_path / "new" / "scores")
     assert (again.computed, again.run) == (1, saved.run)
     assert save(tmp_path / "new" / "scores").computed == 0
+
+
+@pytest.mark.filterwarnings("ignore::minfluence.FarFromMinimum")
+@pytest.mark.parametrize("key", SEAM)
+def test_scores_of_every_objective_can_be_saved_and_go_on(key, tmp_path):
+    p = make_problem(key)
+    again = [
+        save(tmp_path, influence(p.objective, p.theta_hat), p.X_test, p.y_test).computed
+        for _ in range(2)
+    ]
+    assert again == [2, 0]
 
 
 def test_one_test_point_is_asked_for_as_rows(tmp_path):
