@@ -19,7 +19,6 @@ from ranks import DIFFERENT
 import minfluence as mi
 from minfluence import seam
 from minfluence.objectives.sharded import Alone, Chunks, Ranks, ShardedObjective
-from minfluence.saved_scores import save_up_loss
 
 close = {"rtol": 1e-10, "atol": 1e-12}
 needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed")
@@ -464,49 +463,3 @@ def test_one_process_alone_needs_no_launcher_for_its_share():
     for ranks.rank in range(3):
         rows += range(*ranks.part(10).indices(10))
     assert rows == list(range(10))
-
-
-# Runs that go on --------------------------------------------------------------------------------
-
-
-def test_scores_on_disk_are_those_in_memory_and_are_not_computed_twice(softmax, tmp_path):
-    p = softmax
-    influence = mi.Influence(p.objective, p.theta_hat)
-    save = partial(save_up_loss, X_test=p.X_test, y_test=p.y_test, batch_size=2, progress=False)
-    saved = save(influence, folder=tmp_path / "scores")
-    assert saved.computed == 2
-    assert_allclose(np.concatenate(list(saved)), influence.up_loss(p.X_test, p.y_test), **close)
-    with np.load(saved.files[0]) as block:
-        assert block["converged"].all() and block["residual"].shape == (2,)
-    saved.files[1].unlink()
-    assert save(influence, folder=tmp_path / "scores").computed == 1
-
-
-def test_a_run_that_was_stopped_leaves_whole_files_only(softmax, tmp_path):
-    p = softmax
-
-    def stopped(A, B):
-        if len(influence.report.solves) == 2:
-            raise KeyboardInterrupt
-        return mi.cg(A, B)
-
-    influence = mi.Influence(p.objective, p.theta_hat, solver=stopped)
-    with pytest.raises(KeyboardInterrupt):
-        save_up_loss(influence, p.X_test, p.y_test, tmp_path, batch_size=1, progress=False)
-    assert len(list(tmp_path.glob("up_loss_*.npz"))) == 2
-    assert len(list(tmp_path.iterdir())) == 3
-    again = mi.Influence(p.objective, p.theta_hat, solver="cg")
-    saved = save_up_loss(again, p.X_test, p.y_test, tmp_path, batch_size=1, progress=False)
-    assert saved.computed == 1 and len(list(saved)) == 3
-
-
-def test_scores_of_another_run_are_not_mixed_in(softmax, tmp_path):
-    p = softmax
-    save = partial(save_up_loss, X_test=p.X_test, y_test=p.y_test, progress=False)
-    save(mi.Influence(p.objective, p.theta_hat), folder=tmp_path)
-    with pytest.raises(ValueError, match="another run .damping changed.: choose another folder"):
-        save(mi.Influence(p.objective, p.theta_hat, damping=0.1), folder=tmp_path)
-    with pytest.raises(ValueError, match="weights changed"):
-        save(mi.Influence(p.objective.upweighted(3, 1e-9), p.theta_hat), folder=tmp_path)
-    with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1"):
-        save(mi.Influence(p.objective, p.theta_hat), folder=tmp_path, batch_size=0)
