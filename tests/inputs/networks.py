@@ -4,6 +4,9 @@ from functools import partial
 
 import numpy as np
 import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
 from inputs.examples import (
     THETA,
     Y_BINARY,
@@ -15,9 +18,6 @@ from inputs.examples import (
     torch_logistic,
 )
 from inputs.table import agree, refused, right, right_or_told
-from torch import nn
-from torch.nn.functional import cross_entropy
-
 from minfluence import AutogradObjective, TorchObjective, attribution, models
 
 CROSS_ENTROPY = partial(cross_entropy, reduction="none")
@@ -36,17 +36,32 @@ def cases():
 
 def of_torch_options():
     for size in (0, 2.5, -1, "8"):
-        yield refused(f"Torch: batch_size {size!r}", in_torch, X, Y, batch_size=size, saying="batch_size")
-    yield refused("Torch: p not told", TorchObjective, torch_logistic, X, Y, 0.1, saying="parameters")
+        yield refused(
+            f"Torch: batch_size {size!r}", in_torch, X, Y, batch_size=size, saying="batch_size"
+        )
+    yield refused(
+        "Torch: p not told", TorchObjective, torch_logistic, X, Y, 0.1, saying="parameters"
+    )
     for p in (0, "3", 2.5):
-        yield refused(f"Torch: p = {p!r}", TorchObjective, torch_logistic, X, Y, 0.1, p=p, saying="p |p=|parameter")
+        yield refused(
+            f"Torch: p = {p!r}",
+            TorchObjective,
+            torch_logistic,
+            X,
+            Y,
+            0.1,
+            p=p,
+            saying="p |p=|parameter",
+        )
     yield refused(
         "Torch: losses that return their mean",
         lambda: TorchObjective(lambda t, X, y: torch_logistic(t, X, y).mean(), X, Y, 0.1, p=3),
         saying="one loss per example",
     )
     for device in ("cuda:99", "nonsense"):
-        yield refused(f"Torch: device {device}", in_torch, X, Y, device=device, saying="device|cuda|GPU")
+        yield refused(
+            f"Torch: device {device}", in_torch, X, Y, device=device, saying="device|cuda|GPU"
+        )
     yield right(
         "Torch: examples and labels in tensors",
         lambda: in_torch(torch.tensor(X), torch.tensor(Y)).risk(THETA),
@@ -77,7 +92,14 @@ def of_torch_modules():
             saying="eval",
         )
     frozen = nn.Linear(3, 1).requires_grad_(False)
-    yield refused("Torch: a module without parameters to train", of_module, frozen, Y, squared, saying="gradient")
+    yield refused(
+        "Torch: a module without parameters to train",
+        of_module,
+        frozen,
+        Y,
+        squared,
+        saying="gradient",
+    )
 
     def kept():
         made = module(nn.Linear(3, 2))
@@ -116,7 +138,9 @@ def of_torch_labels():
         )
     for label in (7, -1, 0.5):
         wrong = np.r_[np.zeros(29), label].astype(int if label != 0.5 else float)
-        yield refused(f"Torch: label {label} of 2 classes", risk, wrong, saying="label|class|target|whole")
+        yield refused(
+            f"Torch: label {label} of 2 classes", risk, wrong, saying="label|class|target|whole"
+        )
 
     def own_losses(y):
         return TorchObjective(
@@ -135,6 +159,7 @@ def of_torch_labels():
 
 def of_labels():
     """Networks of the package: the label says which class, and nothing is cut or wrapped."""
+
     def mlp(y):
         return AutogradObjective(MLP, X, y, 0.1).risk(START)
 
@@ -156,7 +181,12 @@ def of_labels():
             saying="label|class",
         )
     for label in (-1, 3, 0.7):
-        yield refused(f"conv_net of 3 classes: label {label}", conv, np.array([label, 0, 1, 2]), saying="label|class")
+        yield refused(
+            f"conv_net of 3 classes: label {label}",
+            conv,
+            np.array([label, 0, 1, 2]),
+            saying="label|class",
+        )
         yield refused(
             f"conv_net of 3 classes: test label {label}",
             good_conv.test_losses,
@@ -165,8 +195,19 @@ def of_labels():
             np.array([0, label]),
             saying="label|class",
         )
-    yield refused("MLP: inputs too wide", lambda: AutogradObjective(attribution.MLP((4, 2)), X, Y_BINARY, 0.1), saying="width")
-    yield refused("conv_net: images of another size", AutogradObjective, CONV, X, Y_CLASS, saying="shape|pixels|441|features")
+    yield refused(
+        "MLP: inputs too wide",
+        lambda: AutogradObjective(attribution.MLP((4, 2)), X, Y_BINARY, 0.1),
+        saying="width",
+    )
+    yield refused(
+        "conv_net: images of another size",
+        AutogradObjective,
+        CONV,
+        X,
+        Y_CLASS,
+        saying="shape|pixels|441|features",
+    )
     for name, y in {"unsigned 8-bit": np.uint8, "floating": float}.items():
         yield right(
             f"MLP: {name} labels",

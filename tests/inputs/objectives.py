@@ -4,6 +4,7 @@ import autograd.numpy as anp
 import numpy as np
 import pandas as pd
 import scipy.sparse
+
 from inputs.examples import (
     FOLDER,
     LOGISTIC,
@@ -26,7 +27,6 @@ from inputs.examples import (
     up_loss_by_hand,
 )
 from inputs.table import agree, refused, right, right_or_told, told
-
 from minfluence import AutogradObjective, Influence, LinearObjective, fit, models
 
 
@@ -95,7 +95,9 @@ def odd_examples(kind, make):
     yield same("lists", X.tolist(), Y.tolist())
     yield same("a DataFrame and a Series with an index of their own", frame, series)
     yield same("Fortran order", np.asfortranarray(X))
-    yield same("arrays with gaps", np.repeat(np.repeat(X, 2, 0), 2, 1)[::2, ::2], np.repeat(Y, 2)[::2])
+    yield same(
+        "arrays with gaps", np.repeat(np.repeat(X, 2, 0), 2, 1)[::2, ::2], np.repeat(Y, 2)[::2]
+    )
     yield same("read-only arrays")  # as those of `examples` are
     yield same("a file mapped into memory", np.load(FOLDER / f"{kind}.npy", mmap_mode="r"))
     yield same("long doubles", X.astype(np.longdouble))
@@ -219,7 +221,9 @@ def of_precision():
         for name, big in {"X": (X * 1e39, Y), "l2": (X, Y, 1e39)}.items():
             yield refused(
                 f"{kind}: {name} of 1e39 in float32",
-                lambda make=make, big=big: make(*big, dtype=np.float32).grad(THETA),
+                lambda make, big: make(*big, dtype=np.float32).grad(THETA),
+                make,
+                big,
                 saying="float32|infinity|l2",
             )
     yield refused("labels of 1e39 in float32", single, X, Y_REAL * 1e39, saying="float32|infinity")
@@ -299,7 +303,9 @@ def of_own_losses():
         saying=r"p=|parameters|theta",
     )
     for p in ("3", 0, -3, 2.5):
-        yield refused(f"own losses: p = {p!r}", lambda p=p: fit(make(own_logistic, p=p)), saying="p ")
+        yield refused(
+            f"own losses: p = {p!r}", lambda p=p: fit(make(own_logistic, p=p)), saying="p "
+        )
     nan = "NaN|finite"
     yield refused(
         "own losses: NaN, in fit", lambda: fit(make(logarithm_of_less_than_nothing)), saying=nan
@@ -324,7 +330,9 @@ def of_own_losses():
         "boolean": Y > 0,
     }.items():
         expected = own(X, Y).risk(THETA)
-        yield right(f"own losses with 1 - 2 y: {name} labels", risk, with_0_and_1, y, expected=expected)
+        yield right(
+            f"own losses with 1 - 2 y: {name} labels", risk, with_0_and_1, y, expected=expected
+        )
 
     def large_counts(theta, X, y):
         return 0.5 * (anp.dot(X, theta) - y * y) ** 2

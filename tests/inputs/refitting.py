@@ -3,6 +3,9 @@
 from functools import cache, partial
 
 import numpy as np
+from scipy.optimize import minimize
+
+import minfluence as mi
 from inputs.examples import (
     LOGISTIC,
     THETA,
@@ -16,9 +19,6 @@ from inputs.examples import (
     ridge_change_by_hand,
 )
 from inputs.table import Unexpected, agree, refused, right, right_or_told, told
-from scipy.optimize import minimize
-
-import minfluence as mi
 from minfluence import (
     LinearObjective,
     ShardedObjective,
@@ -59,7 +59,9 @@ def of_groups():
         "the same example twice": ([[3, 3]], "once"),
     }
     for name, (groups, saying) in bad.items():
-        yield refused(f"actual_change: groups {name}", CHANGE, groups, X_TEST, Y_TEST, saying=saying)
+        yield refused(
+            f"actual_change: groups {name}", CHANGE, groups, X_TEST, Y_TEST, saying=saying
+        )
     groups = [[1, 2], [3]]
     yield right(
         "actual_change: groups from a generator",
@@ -69,15 +71,35 @@ def of_groups():
     far = THETA + 3
     yield right(
         "actual_change: from a theta far away",
-        lambda: actual_change(LOGISTIC, far, [1], X_TEST, Y_TEST, progress=False)
-        + LOGISTIC.test_losses(far, X_TEST, Y_TEST)[:, None],
+        lambda: (
+            actual_change(LOGISTIC, far, [1], X_TEST, Y_TEST, progress=False)
+            + LOGISTIC.test_losses(far, X_TEST, Y_TEST)[:, None]
+        ),
         expected=lambda: LOGISTIC.test_losses(by_scipy([1]), X_TEST, Y_TEST)[:, None],
         tol=1e-5,
     )
     for value, saying in ((np.nan, "NaN"), (np.inf, "infinity|NaN")):
-        yield refused(f"actual_change: {value} in theta", actual_change, LOGISTIC, THETA + value, [1], X_TEST, Y_TEST, saying=saying)
+        yield refused(
+            f"actual_change: {value} in theta",
+            actual_change,
+            LOGISTIC,
+            THETA + value,
+            [1],
+            X_TEST,
+            Y_TEST,
+            saying=saying,
+        )
     for gtol in (-1.0, np.nan, "1e-3"):
-        yield told(f"refit_without: gtol = {gtol!r}", refit_without, LOGISTIC, THETA, [1], gtol=gtol, progress=False, saying="gtol|asked")
+        yield told(
+            f"refit_without: gtol = {gtol!r}",
+            refit_without,
+            LOGISTIC,
+            THETA,
+            [1],
+            gtol=gtol,
+            progress=False,
+            saying="gtol|asked",
+        )
 
 
 @cache
@@ -105,7 +127,15 @@ def of_weights_and_changes():
         "all 0 in one column": (weights * [1, 0], "weight"),
     }
     for name, (W, saying) in bad.items():
-        yield refused(f"refit_weighted: weights {name}", refit_weighted, LOGISTIC, THETA, W, progress=False, saying=saying)
+        yield refused(
+            f"refit_weighted: weights {name}",
+            refit_weighted,
+            LOGISTIC,
+            THETA,
+            W,
+            progress=False,
+            saying=saying,
+        )
     bad = {
         "a generator for X": ([1], (x for x in X[:1]), Y[:1], "shape|index|X_new"),
         "no changes": ([], X[:0], Y[:0], "index|least"),
@@ -115,9 +145,27 @@ def of_weights_and_changes():
         "labels 0 and 1": ([1, 2], X[:2], [0, 1], "labels"),
     }
     for name, (indices, X_new, y_new, saying) in bad.items():
-        yield refused(f"refit_perturbed: {name}", refit_perturbed, LOGISTIC, THETA, indices, X_new, y_new, saying=saying)
+        yield refused(
+            f"refit_perturbed: {name}",
+            refit_perturbed,
+            LOGISTIC,
+            THETA,
+            indices,
+            X_new,
+            y_new,
+            saying=saying,
+        )
     sharded = ShardedObjective([LOGISTIC])
-    yield refused("refit_perturbed: a sum of parts", refit_perturbed, sharded, THETA, [1], X[:1], Y[:1], saying="cannot be changed")
+    yield refused(
+        "refit_perturbed: a sum of parts",
+        refit_perturbed,
+        sharded,
+        THETA,
+        [1],
+        X[:1],
+        Y[:1],
+        saying="cannot be changed",
+    )
 
 
 def of_truth():
@@ -155,7 +203,9 @@ def of_units():
 
     def change(unit):
         o = squared(unit)
-        return actual_change(o, fit(o).theta, chosen, X_TEST, Y_TEST * unit, progress=False) / unit**2
+        return (
+            actual_change(o, fit(o).theta, chosen, X_TEST, Y_TEST * unit, progress=False) / unit**2
+        )
 
     def perturbed_change(unit):
         o = squared(unit)
@@ -165,7 +215,8 @@ def of_units():
         Z, z = X.copy(), Y_REAL.copy()
         Z[3], z[3] = X[4], Y_REAL[4]
         after, before = (
-            0.5 * (X_TEST @ ridge_by_hand(*data, 0.1) - Y_TEST) ** 2 for data in ((Z, z), (X, Y_REAL))
+            0.5 * (X_TEST @ ridge_by_hand(*data, 0.1) - Y_TEST) ** 2
+            for data in ((Z, z), (X, Y_REAL))
         )
         return found[:, 0] / unit**2, after - before
 
@@ -250,7 +301,9 @@ def without_a_minimum():
     one_class = LinearObjective(models.logistic, Z, z, 0.0)
     yield told(
         "actual_change, l2 = 0: what is left has one class",
-        lambda: actual_change(one_class, fit(one_class).theta, [[2, 3]], [[1.0]], [1.0], progress=False),
+        lambda: actual_change(
+            one_class, fit(one_class).theta, [[2, 3]], [[1.0]], [1.0], progress=False
+        ),
         saying=NO_MINIMUM,
     )
     points = np.array([[-2.0, 1], [-1, 1], [1, 1], [2, 1]]), np.array([-1.0, -1, 1, 1])
@@ -283,6 +336,8 @@ def of_agreement():
     for unit in (1e-200, 1e-30, 1e30, 1e200):
         yield right(
             f"agreement: numbers of {unit:g}",
-            lambda unit=unit: mi.agreement(np.arange(5.0) * unit, 2 * np.arange(5.0) * unit).pearson,
+            lambda unit=unit: (
+                mi.agreement(np.arange(5.0) * unit, 2 * np.arange(5.0) * unit).pearson
+            ),
             expected=1.0,
         )

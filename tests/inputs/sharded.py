@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+
 from inputs.examples import (
     FOLDER,
     LOGISTIC,
@@ -21,7 +22,6 @@ from inputs.examples import (
     up_loss_by_hand,
 )
 from inputs.table import refused, right, right_or_told
-
 from minfluence import Chunks, Influence, LinearObjective, Ranks, ShardedObjective, models
 
 FIRST, SECOND = (X[:9], Y[:9]), (X[9:], Y[9:])
@@ -51,7 +51,9 @@ def of_parts():
         yield refused(
             f"Sharded: a part with {name}",
             risk,
-            linear(*FIRST) if "hinge" not in name else LinearObjective(models.smooth_hinge(0.1), *FIRST, 0.1),
+            linear(*FIRST)
+            if "hinge" not in name
+            else LinearObjective(models.smooth_hinge(0.1), *FIRST, 0.1),
             part,
             saying="same|l2|dtype|shape|model|fold",
         )
@@ -64,10 +66,19 @@ def of_parts():
         saying="l2",
     )
     heavy = linear(*SECOND).upweighted(3, 0.5)
-    yield refused("Sharded: a part whose examples have weights", risk, linear(*FIRST), heavy, saying="weight")
+    yield refused(
+        "Sharded: a part whose examples have weights", risk, linear(*FIRST), heavy, saying="weight"
+    )
     yield refused("Sharded: no parts", ShardedObjective, [], saying="part")
-    yield refused("Sharded: parts that are arrays", ShardedObjective, [X, X], saying="part|objective")
-    yield refused("Sharded: one objective, not in a list", ShardedObjective, LOGISTIC, saying="part|sequence|objective")
+    yield refused(
+        "Sharded: parts that are arrays", ShardedObjective, [X, X], saying="part|objective"
+    )
+    yield refused(
+        "Sharded: one objective, not in a list",
+        ShardedObjective,
+        LOGISTIC,
+        saying="part|sequence|objective",
+    )
     yield right(
         "Sharded: parts from a generator",
         lambda: up_loss(ShardedObjective(linear(*part) for part in (FIRST, SECOND))),
@@ -92,7 +103,6 @@ def of_chunks():
         "another width than the sample": (LOGISTIC, X[:, :2], Y, "shape"),
         "no rows": (LOGISTIC, X[:0], Y[:0], "label|at least"),
         "strings": (LOGISTIC, text, Y, "number"),
-        "a sample with weights": (LOGISTIC.upweighted(3, 0.5), X, Y, "weight"),
         "a sample that is an array": (X, X, Y, "objective|sample"),
         "labels masked": (LOGISTIC, X, np.ma.masked_array(Y, Y > 0), "mask"),
     }
@@ -108,8 +118,14 @@ def of_chunks():
     np.save(FOLDER / "chunks.npy", X)
     mapped = np.load(FOLDER / "chunks.npy", mmap_mode="r")
     yield right("Chunks: a file mapped into memory", scores, mapped, Y, expected=up_loss_by_hand())
-    yield right("Chunks: one row at a time", lambda: scores(X, Y, rows=1), expected=up_loss_by_hand())
-    yield right("Chunks: more rows than there are", lambda: scores(X, Y, rows=99), expected=up_loss_by_hand())
+    yield right(
+        "Chunks: one row at a time", lambda: scores(X, Y, rows=1), expected=up_loss_by_hand()
+    )
+    yield right(
+        "Chunks: more rows than there are",
+        lambda: scores(X, Y, rows=99),
+        expected=up_loss_by_hand(),
+    )
     yield right("Chunks: lists", scores, X.tolist(), Y.tolist(), expected=up_loss_by_hand())
     narrow = X.astype(np.float32)
     yield right(
@@ -122,7 +138,11 @@ def of_chunks():
 def of_labels():
     """The kind of the sample's labels does not decide what the file's become."""
     whole = LinearObjective(models.squared, X[:5], np.round(Y_REAL[:5]).astype(int), 0.1)
-    kinds = {"floating": Y_REAL, "float32": Y_REAL.astype(np.float32), "8-bit": np.round(Y_REAL).astype(np.int8)}
+    kinds = {
+        "floating": Y_REAL,
+        "float32": Y_REAL.astype(np.float32),
+        "8-bit": np.round(Y_REAL).astype(np.int8),
+    }
     for name, y in kinds.items():
 
         def made(y=y):
@@ -176,8 +196,17 @@ def of_ranks():
         return [found.start, found.stop]
 
     for n in (2, 0, -5, 10.5, "10", None):
-        yield refused(f"Ranks.part: {n!r} rows for 3 processes", part, n, saying="rows|examples|process|n must")
-    yield right("Ranks.part: 3 rows for 3 processes", lambda: [part(3, r) for r in range(3)], expected=[[0, 1], [1, 2], [2, 3]])
+        yield refused(
+            f"Ranks.part: {n!r} rows for 3 processes",
+            part,
+            n,
+            saying="rows|examples|process|n must",
+        )
+    yield right(
+        "Ranks.part: 3 rows for 3 processes",
+        lambda: [part(3, r) for r in range(3)],
+        expected=[[0, 1], [1, 2], [2, 3]],
+    )
     yield right(
         "Ranks.part: 10 rows for 3 processes, each once",
         lambda: sorted(i for r in range(3) for i in range(*part(10, r))),

@@ -7,6 +7,7 @@ test point has influence only if its gradient lies where the Hessian does not va
 from functools import partial
 
 import numpy as np
+
 from inputs.examples import (
     X_TEST,
     Y_REAL,
@@ -19,7 +20,6 @@ from inputs.examples import (
     up_loss_by_hand,
 )
 from inputs.table import Unexpected, agree, holds, refused, right_or_told, told
-
 from minfluence import (
     AutogradObjective,
     Influence,
@@ -46,7 +46,11 @@ def of_equal_columns():
     double, test = X[:, [0, 0]], X_TEST[:, [0, 0]]
     apart = X_TEST[:, :2]  # its two features differ: outside the rows of training
     objectives = {
-        "Linear, squared": (LinearObjective(models.squared, double, Y_REAL, 0.0), "squared", Y_REAL),
+        "Linear, squared": (
+            LinearObjective(models.squared, double, Y_REAL, 0.0),
+            "squared",
+            Y_REAL,
+        ),
         "Linear": (LinearObjective(models.logistic, double, Y, 0.0), "logistic", Y),
         "Autograd": (AutogradObjective(own_logistic, double, Y, 0.0, p=2), "logistic", Y),
         "Torch": (TorchObjective(torch_logistic, double, Y, 0.0, p=2), "logistic", Y),
@@ -81,7 +85,9 @@ def of_equal_columns():
         saying=SINGULAR,
     )
     for n in (6, 10, 40, 100):
-        yield told(f"equal columns of {n} numbers: a test point unlike them", off_the_rows, n, saying=TOLD)
+        yield told(
+            f"equal columns of {n} numbers: a test point unlike them", off_the_rows, n, saying=TOLD
+        )
     yield told(
         "three equal columns: a test point unlike them",
         lambda: Influence(
@@ -100,7 +106,9 @@ def of_equal_columns():
             tol=1e-3,
         )
     damped = Influence(o, theta, damping=1e-3)
-    yield agree("equal columns, damped: an answer everywhere", damped_by_hand, damped, double, apart)
+    yield agree(
+        "equal columns, damped: an answer everywhere", damped_by_hand, damped, double, apart
+    )
 
 
 def scores(objective, theta, X_test, y_test):
@@ -149,9 +157,8 @@ def of_other_reasons():
             influence,
             Z,
             y,
-            expected=up_loss_by_hand(
-                "squared", Z, y, theta, 0.0, Z[:2], y[:2] + 1, inverse=PINV
-            ) + 1,
+            expected=up_loss_by_hand("squared", Z, y, theta, 0.0, Z[:2], y[:2] + 1, inverse=PINV)
+            + 1,
             saying=TOLD,
         )
         yield told(
@@ -182,7 +189,9 @@ def of_softmax():
     """Scores that share a constant: no penalty fixes it, and no prediction depends on it."""
     for n_classes in (2, 3, 5):
         yield agree(f"softmax of {n_classes} classes, l2 = 0: 20 problems", softmaxes, n_classes)
-        yield holds(f"softmax of {n_classes} classes, l2 = 0: all are treated alike", alike, n_classes)
+        yield holds(
+            f"softmax of {n_classes} classes, l2 = 0: all are treated alike", alike, n_classes
+        )
 
 
 def softmaxes(n_classes):

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import scipy.linalg
 import torch
-from inputs.examples import LOGISTIC, THETA, X, Y, linear
-from inputs.table import agree, holds, refused, right, right_or_told, told
 
 import minfluence as mi
+from inputs.examples import LOGISTIC, THETA, X, Y, linear
+from inputs.table import agree, holds, refused, right, right_or_told, told
 from minfluence import Hessian, cg, direct, factorize
 
 ROOT = np.random.default_rng(11).standard_normal((4, 4))
@@ -30,20 +30,50 @@ def cases():
 def of_shapes_and_numbers():
     nan = np.array([np.nan, 1])
     for name, solve in {"direct": direct, "cg": cg}.items():
-        yield refused(f"{name}: b too long", solve, np.eye(2), np.ones(3), saying="shape|length|match")
+        yield refused(
+            f"{name}: b too long", solve, np.eye(2), np.ones(3), saying="shape|length|match"
+        )
         yield refused(f"{name}: b a number", solve, np.eye(1), 1.0, saying="vector|shape")
-        yield refused(f"{name}: b of three axes", solve, A, np.ones((4, 2, 2)), saying="vector|shape|\\(p")
+        yield refused(
+            f"{name}: b of three axes", solve, A, np.ones((4, 2, 2)), saying="vector|shape|\\(p"
+        )
         yield refused(f"{name}: b of strings", solve, np.eye(2), ["a", "b"], saying="number")
-        yield refused(f"{name}: b complex", solve, np.eye(2), np.ones(2) * 1j, saying="number|complex")
+        yield refused(
+            f"{name}: b complex", solve, np.eye(2), np.ones(2) * 1j, saying="number|complex"
+        )
         yield refused(f"{name}: NaN in b", solve, np.eye(2), nan, saying="NaN")
-        yield refused(f"{name}: NaN in A", solve, np.full((2, 2), np.nan), np.ones(2), saying="NaN|finite")
-        yield refused(f"{name}: infinity in A", solve, np.diag([1, np.inf]), np.ones(2), saying="infinit|finite")
-        yield refused(f"{name}: A not square", solve, np.ones((3, 2)), np.ones(3), saying="square|shape")
-        yield right(f"{name}: no right-hand sides", lambda solve: solve(A, np.ones((4, 0))).x.shape, solve, expected=(4, 0))
-        yield right(f"{name}: b of zeros", lambda solve: solve(A, np.zeros(4)).x, solve, expected=np.zeros(4))
+        yield refused(
+            f"{name}: NaN in A", solve, np.full((2, 2), np.nan), np.ones(2), saying="NaN|finite"
+        )
+        yield refused(
+            f"{name}: infinity in A",
+            solve,
+            np.diag([1, np.inf]),
+            np.ones(2),
+            saying="infinit|finite",
+        )
+        yield refused(
+            f"{name}: A not square", solve, np.ones((3, 2)), np.ones(3), saying="square|shape"
+        )
+        yield right(
+            f"{name}: no right-hand sides",
+            lambda solve: solve(A, np.ones((4, 0))).x.shape,
+            solve,
+            expected=(4, 0),
+        )
+        yield right(
+            f"{name}: b of zeros",
+            lambda solve: solve(A, np.zeros(4)).x,
+            solve,
+            expected=np.zeros(4),
+        )
         yield right(f"{name}: a block", lambda solve: solve(A, B).x, solve, expected=X_AB)
-        yield right(f"{name}: A in lists", lambda solve: solve(A.tolist(), B).x, solve, expected=X_AB)
-        yield right(f"{name}: b in lists", lambda solve: solve(A, B.tolist()).x, solve, expected=X_AB)
+        yield right(
+            f"{name}: A in lists", lambda solve: solve(A.tolist(), B).x, solve, expected=X_AB
+        )
+        yield right(
+            f"{name}: b in lists", lambda solve: solve(A, B.tolist()).x, solve, expected=X_AB
+        )
         whole = np.array([[2, 1], [1, 3]])
         yield right(
             f"{name}: whole numbers",
@@ -59,11 +89,21 @@ def of_shapes_and_numbers():
             expected=X_AB[:, 0],
         )
         yield right(
-            f"{name}: one equation", lambda solve: solve(np.array([[4.0]]), [2.0]).x, solve, expected=[0.5]
+            f"{name}: one equation",
+            lambda solve: solve(np.array([[4.0]]), [2.0]).x,
+            solve,
+            expected=[0.5],
         )
     half = B.astype(np.float16)
-    yield right("cg: b in float16", lambda: cg(A, half).x, expected=np.linalg.solve(A, half.astype(float)), tol=1e-3)
-    yield right("cg: tensors", lambda: cg(torch.tensor(A), torch.tensor(B)).x.numpy(), expected=X_AB)
+    yield right(
+        "cg: b in float16",
+        lambda: cg(A, half).x,
+        expected=np.linalg.solve(A, half.astype(float)),
+        tol=1e-3,
+    )
+    yield right(
+        "cg: tensors", lambda: cg(torch.tensor(A), torch.tensor(B)).x.numpy(), expected=X_AB
+    )
     single = linear(X, Y, dtype=np.float32)
     yield right(
         "cg: a Hessian in float32",
@@ -77,8 +117,20 @@ def of_matrices():
     for name, solve in {"direct": direct, "cg": cg}.items():
         for kind, bad in {"indefinite": np.diag([1.0, -1]), "minus I": -np.eye(2)}.items():
             yield refused(f"{name}: A {kind}", solve, bad, np.ones(2), saying="eigenvalue")
-    yield refused("direct: the message names the eigenvalue", direct, np.diag([1.0, -1]), np.ones(2), saying="eigenvalue -1")
-    yield told("direct: A singular, b outside its range", direct, np.ones((2, 2)), np.array([1.0, -1]), saying="eigenvalue|singular|residual")
+    yield refused(
+        "direct: the message names the eigenvalue",
+        direct,
+        np.diag([1.0, -1]),
+        np.ones(2),
+        saying="eigenvalue -1",
+    )
+    yield told(
+        "direct: A singular, b outside its range",
+        direct,
+        np.ones((2, 2)),
+        np.array([1.0, -1]),
+        saying="eigenvalue|singular|residual",
+    )
     lopsided = np.array([[2.0, 1], [0, 2]])
     yield right_or_told(
         "direct: A not symmetric",
@@ -87,7 +139,13 @@ def of_matrices():
         saying="symmetric",
     )
     hilbert = scipy.linalg.hilbert(12)
-    yield told("direct: Hilbert's matrix, which rounding makes singular", direct, hilbert, np.ones(12), saying="residual|eigenvalue|converged|singular")
+    yield told(
+        "direct: Hilbert's matrix, which rounding makes singular",
+        direct,
+        hilbert,
+        np.ones(12),
+        saying="residual|eigenvalue|converged|singular",
+    )
     nearly = scipy.linalg.hilbert(8)
     yield right(
         "direct: a matrix of condition 1e10",
@@ -152,7 +210,9 @@ def of_nothing_overwritten():
                 rhs,
                 expected=X_AB,
             )
-    yield right("direct: a read-only matrix", lambda: direct(np.broadcast_to(A, (4, 4)), B).x, expected=X_AB)
+    yield right(
+        "direct: a read-only matrix", lambda: direct(np.broadcast_to(A, (4, 4)), B).x, expected=X_AB
+    )
 
 
 def of_size():
@@ -225,12 +285,32 @@ def of_options():
     for rtol in (np.nan, -1.0, 0.0, 2.0, "1e-3"):
         yield told(f"cg: rtol = {rtol!r}", cg, A, B, rtol=rtol, saying="rtol|tolerance|residual")
     for max_steps in (-1, 2.5, "9"):
-        yield refused(f"cg: max_steps = {max_steps!r}", cg, A, B, max_steps=max_steps, saying="max_steps")
+        yield refused(
+            f"cg: max_steps = {max_steps!r}", cg, A, B, max_steps=max_steps, saying="max_steps"
+        )
     yield told("cg: max_steps = 0", cg, A, B, max_steps=0, saying="stopped after 0 steps|max_steps")
     yield told("cg: one step where four are needed", cg, A, B, max_steps=1, saying="residual")
-    yield refused("cg: preconditioner indefinite", cg, A, B, preconditioner=-np.eye(4), saying="preconditioner")
-    yield refused("cg: preconditioner of NaN", cg, A, B, preconditioner=A * np.nan, saying="preconditioner|NaN")
-    yield right("cg: the inverse as preconditioner", lambda: cg(A, B, preconditioner=np.linalg.inv(A)).x, expected=X_AB)
+    yield refused(
+        "cg: preconditioner indefinite",
+        cg,
+        A,
+        B,
+        preconditioner=-np.eye(4),
+        saying="preconditioner",
+    )
+    yield refused(
+        "cg: preconditioner of NaN",
+        cg,
+        A,
+        B,
+        preconditioner=A * np.nan,
+        saying="preconditioner|NaN",
+    )
+    yield right(
+        "cg: the inverse as preconditioner",
+        lambda: cg(A, B, preconditioner=np.linalg.inv(A)).x,
+        expected=X_AB,
+    )
     yield holds(
         "cg: the certificate is that of its own answer",
         lambda: np.allclose(
@@ -238,4 +318,8 @@ def of_options():
             np.linalg.norm(B - A @ cg(A, B, rtol=0.3).x, axis=0) / np.linalg.norm(B, axis=0),
         ),
     )
-    yield right("dense: an operator", lambda: mi.dense(Hessian(LOGISTIC, THETA)), expected=LOGISTIC.hessian(THETA))
+    yield right(
+        "dense: an operator",
+        lambda: mi.dense(Hessian(LOGISTIC, THETA)),
+        expected=LOGISTIC.hessian(THETA),
+    )

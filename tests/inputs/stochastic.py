@@ -1,9 +1,9 @@
 """LiSSA: right within its tolerance, or it says that it is not."""
 
 import numpy as np
+
 from inputs.examples import HESSIAN, LOGISTIC, THETA, UP_LOSS, X_TEST, Y_TEST
 from inputs.table import Unexpected, refused, right, right_or_told, told
-
 from minfluence import Hessian, Influence, lissa, safe_scale
 
 H = Hessian(LOGISTIC, THETA)
@@ -42,16 +42,36 @@ def of_options():
 
 def of_matrices():
     nan = np.full((2, 2), np.nan)
-    yield refused("lissa: A of zeros", lissa, np.zeros((2, 2)), np.ones(2), saying="zero|eigenvalue|singular")
+    yield refused(
+        "lissa: A of zeros", lissa, np.zeros((2, 2)), np.ones(2), saying="zero|eigenvalue|singular"
+    )
     yield refused("lissa: NaN in A", lissa, nan, np.ones(2), saying="NaN|finite")
     yield refused("lissa: NaN in b", lissa, np.eye(2), np.full(2, np.nan), saying="NaN")
-    yield refused("lissa: b too long", lissa, np.eye(2), np.ones(3), saying="shape|length|match|vector")
+    yield refused(
+        "lissa: b too long", lissa, np.eye(2), np.ones(3), saying="shape|length|match|vector"
+    )
     yield refused("safe_scale: NaN in A", safe_scale, nan, saying="NaN|finite")
-    yield told("lissa: A indefinite", lissa, np.diag([1.0, -1]), np.ones(2), saying=f"{NOT_SETTLED}|eigenvalue")
-    yield told("lissa: A singular, b outside its range", lissa, np.diag([1.0, 0]), np.ones(2), saying=f"{NOT_SETTLED}|eigenvalue")
+    yield told(
+        "lissa: A indefinite",
+        lissa,
+        np.diag([1.0, -1]),
+        np.ones(2),
+        saying=f"{NOT_SETTLED}|eigenvalue",
+    )
+    yield told(
+        "lissa: A singular, b outside its range",
+        lissa,
+        np.diag([1.0, 0]),
+        np.ones(2),
+        saying=f"{NOT_SETTLED}|eigenvalue",
+    )
     yield right("lissa: I", lambda: lissa(np.eye(3), ONES).x, expected=ONES, tol=0.02)
     yield right("lissa: b of zeros", lambda: lissa(H, np.zeros(3), **QUICK).x, expected=np.zeros(3))
-    yield right("lissa: no right-hand sides", lambda: lissa(H, np.ones((3, 0)), **QUICK).x.shape, expected=(3, 0))
+    yield right(
+        "lissa: no right-hand sides",
+        lambda: lissa(H, np.ones((3, 0)), **QUICK).x.shape,
+        expected=(3, 0),
+    )
     for size in (1e-200, 1e200):
         yield right_or_told(
             f"lissa: b of {size:g}",

@@ -145,9 +145,10 @@ def _of_error(case: Case, error: Exception) -> tuple[str, str]:
         return "WRONG", said
     if "error" not in case.by:
         return "CRYPTIC", f"valid input was refused: {type(error).__name__}: {said}"
-    raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
-    if not (raised_in.startswith(PACKAGE) and isinstance(error, SENTENCES)):
-        return "CRYPTIC", f"{type(error).__name__} of {Path(raised_in).name}: {said}"
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    raised = at.filename.startswith(PACKAGE) and (at.line or "").startswith("raise")
+    if not (raised and isinstance(error, SENTENCES)):  # NumPy's come from C, without a frame
+        return "CRYPTIC", f"{type(error).__name__} at {Path(at.filename).name}: {said}"
     if not _says(case, said):
         return "CRYPTIC", f"nothing about /{case.saying}/: {said}"
     return "clear", said

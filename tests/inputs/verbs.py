@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+
 from inputs.examples import (
     GRADS,
     HESSIAN,
@@ -18,7 +19,6 @@ from inputs.examples import (
     up_loss_by_hand,
 )
 from inputs.table import refused, right
-
 from minfluence import Influence, ShardedObjective
 
 MEMORY = {kind: make(X, Y) for kind, make in MAKERS.items()}
@@ -44,7 +44,9 @@ def of_theta(kind, o):
     yield refused(f"{kind}.grad: theta too long", o.grad, np.zeros(4), saying="shape")
     yield refused(f"{kind}.grad: NaN in theta", o.grad, THETA * np.nan, saying="NaN")
     yield refused(f"{kind}.grad: theta complex", o.grad, THETA + 1j, saying="complex|numbers|real")
-    yield refused(f"{kind}.grad: theta of strings", o.grad, THETA.astype(str), saying="number|theta")
+    yield refused(
+        f"{kind}.grad: theta of strings", o.grad, THETA.astype(str), saying="number|theta"
+    )
     yield refused(f"{kind}.grad: theta None", o.grad, None, saying="theta|number")
     yield right(
         f"{kind}.grad: theta a list", lambda: o.grad(THETA.tolist()) + 1, expected=np.ones(3)
@@ -67,14 +69,16 @@ def of_vectors(kind, o):
     yield refused(f"{kind}.hvp: vector complex", o.hvp, THETA, THETA + 1j, saying="number|complex")
     yield right(f"{kind}.hvp: vector a list", o.hvp, THETA, v, expected=HESSIAN @ v)
     yield right(
-        f"{kind}.hvp: columns of whole numbers", o.hvp, THETA, np.eye(3, dtype=int), expected=HESSIAN
+        f"{kind}.hvp: columns of whole numbers",
+        o.hvp,
+        THETA,
+        np.eye(3, dtype=int),
+        expected=HESSIAN,
     )
     yield right(
         f"{kind}.hvp: no columns", lambda: o.hvp(THETA, np.ones((3, 0))).shape, expected=(3, 0)
     )
-    yield right(
-        f"{kind}.example_dots: vector a list", o.example_dots, THETA, v, expected=GRADS @ v
-    )
+    yield right(f"{kind}.example_dots: vector a list", o.example_dots, THETA, v, expected=GRADS @ v)
     yield refused(
         f"{kind}.example_dots: NaN in the vector",
         o.example_dots,
@@ -102,7 +106,11 @@ def of_indices(kind, o):
             arguments = (THETA, indices) if verb == "example_grads" else (indices,)
             yield refused(f"{kind}.{verb}: indices {name}", function, *arguments, saying=saying)
     yield right(
-        f"{kind}.example_grads: indices a range", o.example_grads, THETA, range(2), expected=GRADS[:2]
+        f"{kind}.example_grads: indices a range",
+        o.example_grads,
+        THETA,
+        range(2),
+        expected=GRADS[:2],
     )
     yield right(
         f"{kind}.example_grads: indices of 8 bits",
@@ -153,11 +161,14 @@ def of_test_points(kind, o):
     }
     for name, (X_test, y_test, saying) in bad.items():
         yield refused(
-            f"{kind}.test_losses: points {name}", o.test_losses, THETA, X_test, y_test, saying=saying
+            f"{kind}.test_losses: points {name}",
+            o.test_losses,
+            THETA,
+            X_test,
+            y_test,
+            saying=saying,
         )
-    yield right(
-        f"{kind}: solver cg", lambda: up_loss(o, solver="cg"), expected=UP_LOSS
-    )
+    yield right(f"{kind}: solver cg", lambda: up_loss(o, solver="cg"), expected=UP_LOSS)
     yield right(
         f"{kind}: three test points at a time",
         lambda: np.concatenate(list(Influence(o, THETA).up_loss(X_TEST, Y_TEST, batch_size=3))),
@@ -167,10 +178,16 @@ def of_test_points(kind, o):
 
 def of_changed_examples(kind, o):
     yield refused(f"{kind}.perturbed: too narrow", o.perturbed, 0, np.ones(2), 1.0, saying="shape")
-    yield refused(f"{kind}.perturbed: two at once", o.perturbed, [0, 1], X[0], 1.0, saying="one example")
+    yield refused(
+        f"{kind}.perturbed: two at once", o.perturbed, [0, 1], X[0], 1.0, saying="one example"
+    )
     yield refused(f"{kind}.perturbed: NaN", o.perturbed, 0, np.full(3, np.nan), 1.0, saying="NaN")
-    yield refused(f"{kind}.replaced: as many as indices", o.replaced, [0, 1], X[:1], Y[:1], saying="one")
-    yield refused(f"{kind}.replaced: the same twice", o.replaced, [0, 0], X[:2], Y[:2], saying="once")
+    yield refused(
+        f"{kind}.replaced: as many as indices", o.replaced, [0, 1], X[:1], Y[:1], saying="one"
+    )
+    yield refused(
+        f"{kind}.replaced: the same twice", o.replaced, [0, 0], X[:2], Y[:2], saying="once"
+    )
     gone = np.isin(np.arange(30), [4, 5])
     weights = np.where(gone, 0, 1 / 30)
     yield right(
