@@ -164,7 +164,7 @@ def without_a_minimum():
         "softmax": LinearObjective(models.softmax(2), Z, classes),
         "centered softmax": LinearObjective(models.centered_softmax(2), Z, classes),
         "smooth hinge": LinearObjective(models.smooth_hinge(0.5), Z, z),
-        "one class only": LinearObjective(models.logistic, X, np.ones(30)),
+        "one class only": LinearObjective(models.logistic, np.c_[X, np.ones(30)], np.ones(30)),
         "wide": LinearObjective(
             models.logistic, np.random.default_rng(0).standard_normal((5, 9)), [1, 1, 1, -1, -1]
         ),

@@ -1,5 +1,6 @@
 """Options of losses, feature maps and data sets."""
 
+import autograd.numpy as anp
 import numpy as np
 
 from inputs.examples import LOGISTIC, THETA, X, Y, linear, own_logistic
@@ -84,7 +85,7 @@ def of_data_sets():
 
 def of_checks():
     def root(t, X, y):
-        return np.abs(1.0) * X[:, 0] * 0 + abs(t[0]) ** 0.5
+        return anp.abs(t[0]) ** 0.5 + 0 * X[:, 0]
 
     kinked = AutogradObjective(root, X, Y, 0.1, p=3)
     yield refused(
@@ -120,7 +121,7 @@ def of_checks():
     yield refused(
         "check_at_minimum: on the top",
         checks.check_at_minimum,
-        AutogradObjective(lambda t, X, y: -(t[0] ** 2) * Y**2, X, Y, 0.0, p=1),
+        AutogradObjective(lambda t, X, y: -(t[0] ** 2) * y**2, X, Y, 0.0, p=1),
         np.zeros(1),
         saying="minimum|eigenvalue|curv",
     )

@@ -73,10 +73,10 @@ def of_parts():
     yield refused(
         "Sharded: parts that are arrays", ShardedObjective, [X, X], saying="part|objective"
     )
-    yield refused(
+    yield right_or_told(
         "Sharded: one objective, not in a list",
-        ShardedObjective,
-        LOGISTIC,
+        lambda: up_loss(ShardedObjective(LOGISTIC)),
+        expected=up_loss_by_hand(),
         saying="part|sequence|objective",
     )
     yield right(

@@ -19,7 +19,7 @@ from inputs.examples import (
     torch_logistic,
     up_loss_by_hand,
 )
-from inputs.table import Unexpected, agree, holds, refused, right_or_told, told
+from inputs.table import Unexpected, agree, holds, refused, right, right_or_told, told
 from minfluence import (
     AutogradObjective,
     Influence,
@@ -42,45 +42,55 @@ def cases():
     yield from of_words()
 
 
+DOUBLE, TEST = X[:, [0, 0]], X_TEST[:, [0, 0]]
+APART = X_TEST[:, :2]  # two features that differ: outside the rows of training
+
+
+def scores(objective, X_test=TEST, y_test=Y_TEST, **options):
+    """Influence at a theta that everybody knows; its scores are a formula like any others."""
+    return Influence(objective, a_theta(objective.p), **options).up_loss(X_test, y_test)
+
+
+def a_theta(p):
+    return np.linspace(0.2, 0.4, p)
+
+
+def scores_by_hand(model, X, y, X_test=TEST, y_test=Y_TEST, inverse=PINV):
+    theta = a_theta(X.shape[1])
+    return up_loss_by_hand(model, X, y, theta, 0.0, X_test, y_test, inverse=inverse)
+
+
+def squared(X, y=Y_REAL):
+    return LinearObjective(models.squared, X, y, 0.0)
+
+
 def of_equal_columns():
-    double, test = X[:, [0, 0]], X_TEST[:, [0, 0]]
-    apart = X_TEST[:, :2]  # its two features differ: outside the rows of training
     objectives = {
-        "Linear, squared": (
-            LinearObjective(models.squared, double, Y_REAL, 0.0),
-            "squared",
-            Y_REAL,
-        ),
-        "Linear": (LinearObjective(models.logistic, double, Y, 0.0), "logistic", Y),
-        "Autograd": (AutogradObjective(own_logistic, double, Y, 0.0, p=2), "logistic", Y),
-        "Torch": (TorchObjective(torch_logistic, double, Y, 0.0, p=2), "logistic", Y),
+        "Linear, squared": squared(DOUBLE),
+        "Linear": LinearObjective(models.logistic, DOUBLE, Y, 0.0),
+        "Autograd": AutogradObjective(own_logistic, DOUBLE, Y, 0.0, p=2),
+        "Torch": TorchObjective(torch_logistic, DOUBLE, Y, 0.0, p=2),
     }
-    for name, (objective, model, y) in objectives.items():
-        theta = fit(objective).theta
-        inside = up_loss_by_hand(model, double, y, theta, 0.0, test, Y_TEST, inverse=PINV)
+    for name, o in objectives.items():
+        model = "squared" if "squared" in name else "logistic"
         for solver in ("direct", "cg"):
-            influence = Influence(objective, theta, solver=solver)
+            about = f"{name}, equal columns, {solver}: a test point"
             yield right_or_told(
-                f"{name}, equal columns, {solver}: a test point like the training rows",
-                influence.up_loss,
-                test,
-                Y_TEST,
-                expected=inside,
+                f"{about} like the training rows",
+                scores,
+                o,
+                solver=solver,
+                expected=scores_by_hand(model, DOUBLE, o.y),
                 saying=SINGULAR,
             )
             yield told(
-                f"{name}, equal columns, {solver}: a test point unlike the training rows",
-                influence.up_loss,
-                apart,
-                Y_TEST,
-                saying=TOLD,
+                f"{about} unlike the training rows", scores, o, APART, solver=solver, saying=TOLD
             )
-    o = objectives["Linear, squared"][0]
-    theta = fit(o).theta
-    _, G, H = by_hand("squared", double, Y_REAL, theta)
+    o = objectives["Linear, squared"]
+    _, G, H = by_hand("squared", DOUBLE, Y_REAL, a_theta(2))
     yield right_or_told(
         "equal columns: self-influence",
-        lambda: Influence(o, theta).self_influence(),
+        lambda: Influence(o, a_theta(2)).self_influence(),
         expected=-np.einsum("ni,ij,nj->n", G, PINV(H.mean(axis=0)), G),
         saying=SINGULAR,
     )
@@ -90,90 +100,72 @@ def of_equal_columns():
         )
     yield told(
         "three equal columns: a test point unlike them",
-        lambda: Influence(
-            LinearObjective(models.squared, X[:, [0, 0, 0]] / 3, Y_REAL, 0.0), np.zeros(3)
-        ).s_test([[1.0, -1, 0]], [3.0]),
+        scores,
+        squared(X[:, [0, 0, 0]] / 3),
+        [[1.0, -1, 0]],
+        [3.0],
         saying=TOLD,
     )
     for gap in (1e-12, 1e-9):
         yield right_or_told(
             f"columns that differ by {gap:g}",
-            lambda gap=gap: Influence(
-                LinearObjective(models.squared, double * [1, 1 + gap], Y_REAL, 0.0), theta
-            ).up_loss(test * [1, 1 + gap], Y_TEST),
-            expected=inside_squared(double, theta, test),
+            scores,
+            squared(DOUBLE * [1, 1 + gap]),
+            TEST * [1, 1 + gap],
+            expected=scores_by_hand("squared", DOUBLE, Y_REAL),
             saying=TOLD,
             tol=1e-3,
         )
-    damped = Influence(o, theta, damping=1e-3)
-    yield agree(
-        "equal columns, damped: an answer everywhere", damped_by_hand, damped, double, apart
+    yield right(
+        "equal columns, damped: an answer everywhere",
+        scores,
+        o,
+        APART,
+        damping=1e-3,
+        expected=scores_by_hand(
+            "squared", DOUBLE, Y_REAL, APART, inverse=lambda H: np.linalg.inv(H + 1e-3 * np.eye(2))
+        ),
     )
-
-
-def scores(objective, theta, X_test, y_test):
-    return Influence(objective, theta).up_loss(X_test, y_test)
 
 
 def off_the_rows(n):
     rng = np.random.default_rng(2)
     column = rng.standard_normal((n, 1))
-    o = LinearObjective(models.squared, np.hstack([column, column]), rng.standard_normal(n), 0.0)
+    o = squared(np.hstack([column, column]), rng.standard_normal(n))
     return Influence(o, fit(o).theta).up_loss([[1.0, -1]], [3.0])
-
-
-def inside_squared(Z, theta, Z_test):
-    return up_loss_by_hand("squared", Z, Y_REAL, theta, 0.0, Z_test, Y_TEST, inverse=PINV)
-
-
-def damped_by_hand(influence, Z, Z_test):
-    theta = influence.theta
-    by = partial(up_loss_by_hand, "squared", Z, Y_REAL, theta, 0.0, Z_test, Y_TEST)
-    return influence.up_loss(Z_test, Y_TEST), by(
-        inverse=lambda H: np.linalg.inv(H + 1e-3 * np.eye(2))
-    )
 
 
 def of_other_reasons():
     """An intercept beside all of the categories, a feature of zeros, more features than rows."""
-    category = np.arange(30) % 3
-    trap = np.column_stack([np.eye(3)[category], np.ones(30)])
-    zeros = np.column_stack([X, np.zeros(30)])
+    trap = np.column_stack([np.eye(3)[np.arange(30) % 3], np.ones(30)])
     wide = np.random.default_rng(8).standard_normal((5, 12))
     problems = {
         "every category and an intercept": (trap, Y_REAL),
-        "a feature of zeros": (zeros, Y_REAL),
+        "a feature of zeros": (np.column_stack([X, np.zeros(30)]), Y_REAL),
         "12 features of 5 examples": (wide, np.arange(5.0)),
         "an intercept twice": (np.column_stack([X, np.ones((30, 2))]), Y_REAL),
     }
     for name, (Z, y) in problems.items():
-        o = LinearObjective(models.squared, Z, y, 0.0)
-        theta = fit(o).theta
-        influence = partial(scores, o, theta)
         unlike = np.linalg.svd(Z)[2][-1:]  # orthogonal to all rows
         yield right_or_told(
             f"{name}: a training row as test point",
-            lambda influence, Z, y: influence(Z[:2], y[:2] + 1) + 1,
-            influence,
-            Z,
-            y,
-            expected=up_loss_by_hand("squared", Z, y, theta, 0.0, Z[:2], y[:2] + 1, inverse=PINV)
-            + 1,
+            scores,
+            squared(Z, y),
+            Z[:2],
+            y[:2],
+            expected=scores_by_hand("squared", Z, y, Z[:2], y[:2]),
             saying=TOLD,
         )
         yield told(
             f"{name}: a test point orthogonal to the rows",
-            influence,
+            scores,
+            squared(Z, y),
             unlike,
-            np.array([3.0]),
+            [3.0],
             saying=TOLD,
         )
     hinge = LinearObjective(models.hinge, X, Y, 0.0)
-    yield told(
-        "hinge, l2 = 0: no curvature at all",
-        lambda: Influence(hinge, np.ones(3)).up_loss(X_TEST, Y_TEST),
-        saying=TOLD,
-    )
+    yield told("hinge, l2 = 0: no curvature at all", scores, hinge, X_TEST, saying=TOLD)
 
 
 def softmax_problem(seed, n_classes):
@@ -194,30 +186,29 @@ def of_softmax():
         )
 
 
-def softmaxes(n_classes):
-    """Right where there is an answer; a refusal counts as well."""
-    found, by_hand = [], []
+def softmax_scores(n_classes):
+    """Influence in 20 problems, and by hand; None for a refusal."""
     for seed in range(20):
         o, theta, Z, z = softmax_problem(seed, n_classes)
-        expected = up_loss_by_hand(
+        by_hand = up_loss_by_hand(
             "softmax", Z, z, theta, 0.0, Z[:2], z[:2], n_classes=n_classes, inverse=PINV
         )
         try:
-            scores = Influence(o, theta).up_loss(Z[:2], z[:2])
+            yield Influence(o, theta).up_loss(Z[:2], z[:2]), by_hand
         except NotPositiveDefinite:
-            scores = expected
-        found, by_hand = [*found, scores], [*by_hand, expected]
-    return found, by_hand
+            yield None, by_hand
+
+
+def softmaxes(n_classes):
+    """Right where there is an answer; a refusal counts as well."""
+    pairs = list(softmax_scores(n_classes))
+    return [expected if found is None else found for found, expected in pairs], [
+        expected for _, expected in pairs
+    ]
 
 
 def alike(n_classes):
-    refusals = 0
-    for seed in range(20):
-        o, theta, Z, z = softmax_problem(seed, n_classes)
-        try:
-            Influence(o, theta).up_loss(Z[:2], z[:2])
-        except NotPositiveDefinite:
-            refusals += 1
+    refusals = sum(found is None for found, _ in softmax_scores(n_classes))
     if 0 < refusals < 20:
         raise Unexpected(f"{refusals} of 20 problems of the same kind are refused")
     return True
@@ -226,7 +217,7 @@ def alike(n_classes):
 def of_words():
     """A refusal names no positive eigenvalue as the reason."""
     rows = np.array([[0.1, 0.1], [0.2, 0.2], [0.3, 0.3]])
-    o = LinearObjective(models.squared, rows, [1.0, -1, 1], 0.0)
+    o = squared(rows, np.array([1.0, -1, 1]))
     yield refused(
         "singular by rounding: the eigenvalue that is named",
         lambda: Influence(o, fit(o).theta).up_loss([[1.0, -1]], [3.0]),

@@ -157,7 +157,7 @@ def of_test_points(kind, o):
         "too narrow": (X_TEST[:, :2], Y_TEST, "shape"),
         "with NaN": (X_TEST * np.nan, Y_TEST, "NaN"),
         "none": (X_TEST[:0], Y_TEST[:0], "at least one"),
-        "without labels": (X_TEST, None, "shape"),
+        "without labels": (X_TEST, None, "shape|number"),
     }
     for name, (X_test, y_test, saying) in bad.items():
         yield refused(
