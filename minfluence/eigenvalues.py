@@ -91,7 +91,7 @@ def _by_lanczos(
 
 def _known(values: Any) -> np.ndarray:
     """Entries or products of a matrix, as finite floats."""
-    values = validate.floating(np.asarray(values))
+    values = validate.floating("The matrix", np.asarray(values))
     if values.dtype.kind != "f" or not np.isfinite(values).all():
         raise ValueError(
             "Expected a matrix whose products are finite numbers, got NaN, infinity or others: "

@@ -79,4 +79,4 @@ def _matching(
             f"label for each example, got shapes {starts.shape}, {X.shape} and {y.shape}."
         )
     network.check_labels(y, training=True)
-    return validate.floating(starts), X, y
+    return validate.floating("starts", starts), X, y
