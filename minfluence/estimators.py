@@ -75,7 +75,7 @@ class Coding:
 
     def inputs(self, X: Any) -> np.ndarray:
         """(m, n_features) -> (m, d)."""
-        X = np.asarray(_dense(X))
+        X = validate.inputs("X", X)
         if X.ndim != 2 or X.shape[1] != self.n_features:
             raise ValueError(
                 f"Expected X of shape (n, {self.n_features}), as the estimator was fitted on, "
@@ -87,7 +87,7 @@ class Coding:
 
     def labels(self, y: Any) -> np.ndarray:
         """(m,) -> (m,), in the objective's own coding."""
-        y = np.asarray(y)
+        y = np.asarray(validate.unmasked("y", y))
         if self.classes is None:
             validate.finite("y", y)
             return y.astype(float)
@@ -149,7 +149,7 @@ def from_sklearn(
     """
     _check_supported(estimator)
     coding = _coding(estimator, X)
-    inputs, labels = coding(X, y)
+    inputs, labels = validate.examples(*coding(X, y))
     n = len(inputs)
     weights = _weights(estimator, y, n, sample_weight)
     folded = type(estimator).__name__ == "PoissonRegressor"
@@ -221,7 +221,7 @@ def _coding(estimator: Any, X: Any) -> Coding:
     intercept = _intercept_scaling(estimator) if free else 0.0
     classes = getattr(estimator, "classes_", None)
     if hasattr(estimator, "dual_coef_"):
-        X = np.asarray(_dense(X), dtype=float)
+        X = validate.inputs("X", X).astype(float)
         features = models.rbf_features(X, _gamma(estimator, X))
         return Coding(estimator.n_features_in_, intercept, classes, features)
     return Coding(estimator.n_features_in_, intercept, classes, np.asarray)
@@ -367,10 +367,3 @@ def _array(coefficients: Any) -> np.ndarray:
     """Coefficients of an estimator, also where it was fitted on a sparse matrix or sparsified."""
     dense = coefficients.toarray() if hasattr(coefficients, "toarray") else coefficients
     return np.asarray(dense)
-
-
-def _dense(X: Any) -> Any:
-    """Refuse sparse matrices, of which NumPy would make an array with one entry."""
-    if hasattr(X, "toarray"):
-        raise ValueError("from_sklearn expects dense X, got a sparse matrix: pass X.toarray().")
-    return X

@@ -11,7 +11,7 @@ from numpy import ndarray
 from minfluence import validate
 from minfluence.hessian import Hessian
 from minfluence.inverse import Inverse
-from minfluence.minimum import curves_down, tolerances
+from minfluence.minimum import curves_down, runs_away, tolerances
 from minfluence.seam import Objective
 from minfluence.solvers import NotConverged, NotPositiveDefinite, cg
 
@@ -71,6 +71,7 @@ def fit(
     ValueError
         Where the risk at the start is not finite.
     """
+    objective = validate.objective(objective)
     if theta is None:
         if objective.p is None:
             raise ValueError("fit needs a starting point for this model: fit(objective, theta).")
@@ -108,6 +109,11 @@ def fit(
         trouble = (
             f"with gradient norm {grad_norm:.1e} (asked: {enough:.0e}): scale the features, raise "
             "l2 (without it, separable classes have no finite minimum), or allow more max_steps"
+        )
+    elif runs_away(objective, theta, float(risk)):
+        trouble = (
+            "and the risk still falls along theta: without a penalty, separable classes have no "
+            "finite minimum. Raise l2"
         )
     elif curves_down(objective, theta):
         trouble = "at a saddle, where the risk falls in some direction: start somewhere else"

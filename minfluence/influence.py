@@ -289,9 +289,10 @@ class Influence:
 
     def _solved(self, gradients: ndarray) -> ndarray:
         """H⁻¹ times each row; the latest rows are remembered, so asking again is free."""
-        if self._latest is None or not np.array_equal(self._latest[0], gradients):
-            self._latest = gradients.copy(), s_test(self._solve, gradients)
-        return self._latest[1]
+        latest = self._latest  # read once: another thread may ask for other rows meanwhile
+        if latest is None or not np.array_equal(latest[0], gradients):
+            latest = self._latest = gradients.copy(), s_test(self._solve, gradients)
+        return latest[1]
 
     def _solve(self, B: ndarray) -> Solution:
         """H⁻¹ B, noted in the report."""

@@ -184,6 +184,8 @@ def _check_kept(kept: Any, n: int) -> np.ndarray:
             f"kept must be booleans of shape (k, {n}), one row for each subset, got {kept.dtype} "
             f"of shape {kept.shape}: random_halves makes them."
         )
+    if not kept.any(axis=1).all():
+        raise ValueError("Expected subsets with at least one example, got an empty one.")
     if len(set(kept.sum(axis=1).tolist())) > 1:
         raise ValueError(
             "Expected subsets of equal size, got several sizes: with these, a constant added to "

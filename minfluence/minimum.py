@@ -47,6 +47,17 @@ def example_push(objective: Objective, theta: ndarray) -> float:
     return largest * float(np.sqrt(np.mean((pushes / largest) ** 2)))
 
 
+def runs_away(objective: Objective, theta: ndarray, risk: float) -> bool:
+    """Whether a convex risk still falls where theta is twice as long, so that no minimum is near.
+
+    So it is for separable classes without a penalty: gradient and curvature vanish together.
+    """
+    if not isinstance(objective.losses, seam.LinearLosses):
+        return False
+    rounding = 8 * float(np.finfo(objective.dtype).eps) * abs(risk)
+    return bool(objective.risk(2 * theta) < risk - rounding)
+
+
 def curves_down(objective: Objective, theta: ndarray) -> bool:
     """Whether the risk falls in some direction, though its gradient vanishes.
 

@@ -244,7 +244,7 @@ def cg(
 def check_curvature(met: Any, largest: float, step: int) -> float:
     """Curvatures vᵀAv / vᵀv along some directions: positive, also beside rounding.  -> largest."""
     lowest, largest = float(met.min()), max(largest, float(met.max()))
-    if np.isnan(lowest):
+    if not np.isfinite([lowest, largest]).all():
         raise ValueError(NOT_FINITE)
     if not lowest > array_namespace(met).finfo(met.dtype).eps * largest:
         small = "" if lowest <= 0 else f" but for rounding, beside {largest:.2e}"

@@ -119,8 +119,8 @@ def lissa(
     residual = relative_residual(B, A @ X)
     solution = Solution(X * units(given), residual <= rtol, steps, residual)
     otherwise = (
-        f"lissa has a relative residual of {residual.max():.1e} (asked: {rtol:.0e}) after "
-        f"{steps.max()} products with samples: allow more depth or repeats, or use cg."
+        f"lissa has a relative residual of {residual.max(initial=0):.1e} (asked: {rtol:.0e}) after "
+        f"{steps.max(initial=0)} products with samples: allow more depth or repeats, or use cg."
     )
     return certificate(solution, np.ndim(b), otherwise)
 

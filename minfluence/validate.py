@@ -102,19 +102,24 @@ def array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any = None
 
 def real(name: str, value: Any) -> np.ndarray:
     """Real numbers as an array: no words, no complex numbers, and no mask that would be lost."""
-    if isinstance(value, np.ma.MaskedArray):
-        raise ValueError(
-            f"{name} is a masked array, whose mask would be lost: drop the masked entries, or fill "
-            "them with .filled(value)."
-        )
     try:
-        a = np.asarray(value)
+        a = np.asarray(unmasked(name, value))
     except ValueError:
         raise ValueError(f"{name} must be an array, got rows of several lengths.") from None
     if a.dtype.kind not in "fiub":
         what = "real numbers" if a.dtype.kind == "c" else "numbers"
         raise ValueError(f"{name} must hold {what}, got dtype {a.dtype}.")
     return a
+
+
+def unmasked(name: str, value: Any) -> Any:
+    """Anything but a masked array, whose mask would be lost."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise ValueError(
+            f"{name} is a masked array, whose mask would be lost: drop the masked entries, or fill "
+            "them with .filled(value)."
+        )
+    return value
 
 
 def finite(name: str, values: Any) -> np.ndarray:
@@ -206,7 +211,7 @@ def square(A: Any) -> Any:
 def right_hand_sides(A: Any, b: Any) -> Any:
     """One right-hand side (p,) or several (p, k) for A (p, p), always as a block (p, k)."""
     b = floating("The right-hand side b", b)
-    p = A.shape[0] if hasattr(A, "shape") else len(b) if b.ndim else 0
+    p = square(A).shape[0] if hasattr(A, "shape") else len(b) if b.ndim else 0
     if b.ndim not in (1, 2) or b.shape[0] != p:
         raise ValueError(
             f"The right-hand side b must have shape ({p},) or ({p}, k), as the matrix has {p} "
@@ -314,7 +319,7 @@ def _positions(value: Any, n: int) -> np.ndarray:
 
 def weights(value: Any, n: int, dtype: Any) -> np.ndarray:
     """One finite number for each example, and not 0 for all of them."""
-    a = array("weights", value, (n,), dtype)
+    a = array("weights", value, (n,), dtype).copy()
     if not a.any():
         raise ValueError("weights are 0 for every example: give at least one of them some weight.")
     return a
@@ -348,6 +353,16 @@ def l2(value: Any, p: int | None, dtype: Any = np.float64) -> float | np.ndarray
             f"got an array of shape {a.shape}{' with a negative entry' if (a < 0).any() else ''}."
         )
     return cast("l2", a, dtype).copy()
+
+
+def objective(value: Any) -> seam.Objective:
+    """An objective: whatever knows its Hessian's products."""
+    if not hasattr(value, "hvp_at"):
+        raise ValueError(
+            "Expected an objective, such as LinearObjective(losses, X, y, l2), "
+            f"got {type(value).__name__}."
+        )
+    return value
 
 
 def losses(value: Any) -> Any:

@@ -147,7 +147,7 @@ def test_a_hessian_without_curvature_has_the_penalty_as_its_only_eigenvalue():
         (lambda p: np.ones((p, p + 1)), "square matrix"),
         (lambda p: np.ones(p), "square matrix"),
         (lambda p: np.full((p, p), np.nan), "finite numbers"),
-        (lambda p: np.eye(p) * 1j, "finite numbers"),
+        (lambda p: np.eye(p) * 1j, "real numbers"),
         (lambda p: np.triu(np.ones((p, p))), "symmetric"),
     ],
 )

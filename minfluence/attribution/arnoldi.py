@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from scipy.linalg import norm  # scales, where squares of 1e200 would overflow
 
 from minfluence import seam, validate
 from minfluence.seam import Solution
@@ -65,16 +66,16 @@ def arnoldi(
 
 def _ritz(A: seam.Operator, v: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues and eigenvectors of A in the Krylov space of v.  -> (r,), (p, r)."""
-    Q, AQ, size = np.empty((len(v), 0)), np.empty((len(v), 0)), np.linalg.norm(v)
+    Q, AQ, size = np.empty((len(v), 0)), np.empty((len(v), 0)), 0.0
     while Q.shape[1] < steps:
         for _ in range(2):  # once is not enough in floating point
             v = v - Q @ (Q.T @ v)
-        if np.linalg.norm(v) <= 1e-10 * size:  # A leads nowhere new
+        if norm(v) <= 1e-10 * size:  # A leads nowhere new
             break
-        Q = np.column_stack([Q, v / np.linalg.norm(v)])
+        Q = np.column_stack([Q, v / norm(v)])
         v = A @ Q[:, -1]
         validate.finite("The product of A with a vector", v)
-        AQ, size = np.column_stack([AQ, v]), max(size, np.linalg.norm(v))
+        AQ, size = np.column_stack([AQ, v]), max(size, norm(v))
     values, vectors = np.linalg.eigh(Q.T @ AQ)
     seen = abs(values) > 1e-10 * abs(values).max()  # what A sends to 0 has no inverse
     return values[seen], Q @ vectors[:, seen]

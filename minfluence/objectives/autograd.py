@@ -122,6 +122,9 @@ def _on_blocks(product: Callable, theta: ndarray) -> Callable[[ndarray], ndarray
 
     def on_block(V: ndarray) -> ndarray:
         V = validate.columns(V, theta.size, theta.dtype)
-        return product(V) if V.ndim == 1 else np.stack([product(v) for v in V.T], axis=1)
+        if V.ndim == 1:
+            return product(V)
+        columns = [product(v) for v in V.T] or [product(theta)]  # no columns have a shape too
+        return np.stack(columns, axis=1)[:, : V.shape[1]]
 
     return on_block

@@ -511,6 +511,8 @@ def _by_column(product: Callable, block: torch.Tensor) -> torch.Tensor:
         out = product(v)
         return out[0] if isinstance(out, tuple) else out  # vjp answers with a tuple
 
+    if block.shape[1] == 0:  # of which vmap cannot make anything
+        return bare(block.new_zeros(len(block)))[:, None][:, :0]
     if block.shape[1] == 1:  # vmap costs something
         return bare(block[:, 0])[:, None]
     return vmap(bare, in_dims=1, out_dims=-1, chunk_size=COLUMNS)(block)
