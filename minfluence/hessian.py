@@ -68,4 +68,5 @@ class Hessian:
 
 def dense(A: Any) -> ndarray:
     """Write any operator out as a matrix.  Something with ``A @ V`` -> (p, p)."""
+    A = validate.square(A)
     return np.asarray(A) if hasattr(A, "__array__") else A @ np.eye(A.shape[0])

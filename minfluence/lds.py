@@ -68,10 +68,14 @@ def retrain(
     validate.count("repeats", repeats)
     if train is None:
         train = _fit_each(objective, theta_hat)
+    trained = [
+        validate.array("train(kept, repeat)", train(kept, r), (len(kept), "p"))
+        for r in range(repeats)
+    ]
     return np.stack(
         [
-            np.stack([objective.test_losses(t, X_test, y_test) for t in train(kept, r)], axis=1)
-            for r in range(repeats)
+            np.stack([objective.test_losses(theta, X_test, y_test) for theta in thetas], axis=1)
+            for thetas in trained
         ]
     )
 
@@ -153,6 +157,7 @@ def lds(
             f"Expected scores (m, n) and outcomes (m, k) of at least 3 subsets, "
             f"got {scores.shape} and {outcomes.shape} with {len(kept)} subsets."
         )
+    validate.count("The number of test points", len(scores))
     validate.finite("scores", scores)
     validate.finite("outcomes", outcomes)
     predicted = scores @ kept.T  # (m, n) @ (n, k) -> (m, k)

@@ -48,7 +48,11 @@ def arnoldi(
     Schioppa, Zablotskaia, Vilar & Sokolov (2022); Arnoldi (1951). Where `A` is symmetric this is
     Lanczos' iteration with all vectors kept orthogonal.
     """
+    A = validate.square(A)
     p = A.shape[0]
+    B = validate.columns(B, p)
+    validate.finite("The right-hand side b", B)
+    rank = validate.count("rank", rank)
     steps = validate.count("steps", 2 * rank if steps is None else steps)
     rank = validate.count("rank", rank, most=steps)
     start = validate.generator(rng).standard_normal(p)
@@ -69,6 +73,7 @@ def _ritz(A: seam.Operator, v: np.ndarray, steps: int) -> tuple[np.ndarray, np.n
             break
         Q = np.column_stack([Q, v / np.linalg.norm(v)])
         v = A @ Q[:, -1]
+        validate.finite("The product of A with a vector", v)
         AQ, size = np.column_stack([AQ, v]), max(size, np.linalg.norm(v))
     values, vectors = np.linalg.eigh(Q.T @ AQ)
     seen = abs(values) > 1e-10 * abs(values).max()  # what A sends to 0 has no inverse
