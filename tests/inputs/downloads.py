@@ -157,12 +157,14 @@ def of_origins():
         "a web page": PAGE,
         "an error": failing,
         "a redirection to a file of this machine": moved("file:///etc/passwd"),
-        "a circle": moved("/a"),
         "twice as much": CONTENT * 2,
     }
     for name, answer in bad.items():
         yield refused(f"fetch: {name}", fetched, "plain", answer, saying=NOT_FETCHED)
 
+    yield refused(
+        "fetch: a circle", fetched, "plain", moved("/a"), patience=20.0, saying="TooManyRedirects"
+    )
     for name, answer in {"silence": silent, "ten bytes a second": drip}.items():
         yield refused(
             f"fetch: {name}",

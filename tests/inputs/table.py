@@ -226,9 +226,10 @@ def closing_line(good: int, total: int) -> str:
 
 
 def line(case: Case, word: str, detail: str) -> str:
-    """One case on one line, the same in every run: paths and ports are left out."""
-    detail = re.sub(r"/\S*/inputs-\w+", "<folder>", detail)
-    detail = re.sub(r"127\.0\.0\.1:\d+", "<origin>", detail)
+    """One case on one line, the same in every run: paths, ports and addresses are left out."""
+    for changing, name in ((r"/\S*/inputs-\w+", "<folder>"), (r"127\.0\.0\.1:\d+", "<origin>")):
+        detail = re.sub(changing, name, detail)
+    detail = re.sub(r" at 0x[0-9a-f]+", "", detail)
     return f"{word:8s}{case.name}{' - ' if detail else ''}{detail}"[: 160 if word in GOOD else 400]
 
 
