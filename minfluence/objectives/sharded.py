@@ -24,7 +24,7 @@ from minfluence.memory import CHUNK_BYTES, blocks, rows_in
 from minfluence.objectives.base import ArrayObjective, BaseObjective
 from minfluence.objectives.linear import KroneckerInverse
 
-RECORD = 4096  # bytes in which each process describes itself to the others
+RECORD = 8192  # bytes in which each process describes itself to the others
 LABELS = "type of labels"
 SAME = "make every part of one objective, as in like.on(X, y)"
 
@@ -572,8 +572,8 @@ def _introduced(parts: Any, ranks: Any) -> tuple[Chunks | Kept, list[int]]:
         parts = parts if isinstance(parts, Chunks) else Kept(parts)
         mine = {"n": sum(parts.sizes), "settings": parts.settings}
     except Exception as error:
-        trouble, mine = error, {"error": _short(" ".join(str(error).split()))}
-    everyone = [json.loads(text) for text in _of_all(json.dumps(mine), ranks)]
+        trouble, mine = error, {"error": " ".join(str(error).split())[:1000]}
+    everyone = [json.loads(text) for text in _of_all(json.dumps(mine, ensure_ascii=False), ranks)]
     if trouble:
         raise trouble
     for rank, record in enumerate(everyone):
@@ -586,7 +586,8 @@ def _introduced(parts: Any, ranks: Any) -> tuple[Chunks | Kept, list[int]]:
 def _of_all(text: str, ranks: Any) -> list[str]:
     """A text of each process, in all of them."""
     table = np.zeros((ranks.size, RECORD), dtype=np.uint8)
-    table[ranks.rank, : len(text)] = np.frombuffer(text.encode(), dtype=np.uint8)
+    own = np.frombuffer(text.encode(), dtype=np.uint8)
+    table[ranks.rank, : len(own)] = own
     return [row.tobytes().rstrip(b"\0").decode() for row in ranks.sum(table)]
 
 
