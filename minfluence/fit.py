@@ -11,7 +11,7 @@ from numpy import ndarray
 from minfluence import validate
 from minfluence.hessian import Hessian
 from minfluence.inverse import Inverse
-from minfluence.minimum import curves_down, runs_away, tolerances
+from minfluence.minimum import tolerances, what_is_wrong
 from minfluence.seam import Objective
 from minfluence.solvers import NotConverged, NotPositiveDefinite, cg
 
@@ -104,19 +104,8 @@ def fit(
             break
         damping = max(1e-4, 10 * damping)
 
-    grad_norm, trouble = float(np.linalg.norm(g)), ""
-    if not grad_norm <= enough:
-        trouble = (
-            f"with gradient norm {grad_norm:.1e} (asked: {enough:.0e}): scale the features, raise "
-            "l2 (without it, separable classes have no finite minimum), or allow more max_steps"
-        )
-    elif runs_away(objective, theta, float(risk)):
-        trouble = (
-            "and the risk still falls along theta: without a penalty, separable classes have no "
-            "finite minimum. Raise l2"
-        )
-    elif curves_down(objective, theta):
-        trouble = "at a saddle, where the risk falls in some direction: start somewhere else"
+    grad_norm = float(np.linalg.norm(g))
+    trouble = what_is_wrong(objective, theta, grad_norm, enough)
     if trouble:
         warnings.warn(f"fit stopped after {steps} steps {trouble}.", NotConverged, stacklevel=2)
     return Fit(theta, grad_norm, steps, not trouble)

@@ -47,18 +47,36 @@ def example_push(objective: Objective, theta: ndarray) -> float:
     return largest * float(np.sqrt(np.mean((pushes / largest) ** 2)))
 
 
-def runs_away(objective: Objective, theta: ndarray, risk: float) -> bool:
+def what_is_wrong(objective: Objective, theta: ndarray, grad_norm: float, enough: float) -> str:
+    """Why theta is no minimum, as the end of a sentence; nothing if it is one."""
+    if not grad_norm <= enough:
+        return (
+            f"with gradient norm {grad_norm:.1e} (asked: {enough:.0e}): scale the features, raise "
+            "l2 (without it, separable classes have no finite minimum), or allow more max_steps"
+        )
+    if _runs_away(objective, theta):
+        return (
+            "where the risk still falls along theta: raise l2, without which separable classes "
+            "have no finite minimum"
+        )
+    if _curves_down(objective, theta):
+        return "at a saddle, where the risk falls in some direction: start somewhere else"
+    return ""
+
+
+def _runs_away(objective: Objective, theta: ndarray) -> bool:
     """Whether a convex risk still falls where theta is twice as long, so that no minimum is near.
 
     So it is for separable classes without a penalty: gradient and curvature vanish together.
     """
     if not isinstance(objective.losses, seam.LinearLosses):
         return False
+    risk = objective.risk(theta)
     rounding = 8 * float(np.finfo(objective.dtype).eps) * abs(risk)
     return bool(objective.risk(2 * theta) < risk - rounding)
 
 
-def curves_down(objective: Objective, theta: ndarray) -> bool:
+def _curves_down(objective: Objective, theta: ndarray) -> bool:
     """Whether the risk falls in some direction, though its gradient vanishes.
 
     Conjugate gradients meet such a direction from a random start.  The losses of

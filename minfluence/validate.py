@@ -102,8 +102,9 @@ def array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any = None
 
 def real(name: str, value: Any) -> np.ndarray:
     """Real numbers as an array: no words, no complex numbers, and no mask that would be lost."""
+    value = unmasked(name, value)
     try:
-        a = np.asarray(unmasked(name, value))
+        a = np.asarray(value)
     except ValueError:
         raise ValueError(f"{name} must be an array, got rows of several lengths.") from None
     if a.dtype.kind not in "fiub":

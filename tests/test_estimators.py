@@ -401,7 +401,9 @@ def test_inputs_of_another_width_and_sparse_inputs_are_refused():
     with pytest.raises(ValueError, match=r"shape \(n, 3\), as the estimator was fitted on"):
         code(X[:, :2], YN)
     for machine in (estimator, SVC().fit(csr_matrix(X), Y2)):
-        with pytest.raises(ValueError, match="dense X, got a sparse matrix: pass X.toarray"):
+        with pytest.raises(
+            ValueError, match="X is a sparse matrix, expected a dense array: use .toarray"
+        ):
             from_sklearn(machine, csr_matrix(X), YN)
 
 

@@ -121,7 +121,7 @@ def _mnist_urls(name: str) -> tuple[str, ...]:
 
 
 # Files that `tools/derive.py` makes from public ones: assets of a release of this repository.
-RELEASE = "https://github.com/OWNER/minfluence/releases/download/data-v1/"
+RELEASE = "https://github.com/_OWNER_/minfluence/releases/download/data-v1/"
 _RT_POLARITY = (
     "https://raw.githubusercontent.com/dennybritz/cnn-text-classification-tf/"
     "18762b459e21d9c70e5c242f8d43fc4e6db37a0d/data/rt-polaritydata/"
