@@ -29,7 +29,8 @@ import numpy as np
 from foundation import processor
 
 import minfluence as mi
-from minfluence.objectives.sharded import Chunks, Ranks, ShardedObjective
+from minfluence.objectives.ranks import Ranks
+from minfluence.objectives.sharded import Chunks, ShardedObjective
 
 RESULTS = Path(__file__).parent / "results" / "scale.md"
 COPIES = 10

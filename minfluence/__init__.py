@@ -35,15 +35,16 @@ if TYPE_CHECKING:
     from minfluence.attacks import Attack, attack
     from minfluence.book import data
     from minfluence.estimators import Translation, from_sklearn
-    from minfluence.objectives.sharded import Chunks, RankLost, Ranks, ShardedObjective
+    from minfluence.objectives.ranks import RankLost, Ranks
+    from minfluence.objectives.sharded import Chunks, ShardedObjective
     from minfluence.objectives.torch import TorchObjective
     from minfluence.saved_scores import SavedScores, save_up_loss
 
 _LATER = {  # name -> the module that has it; a module has itself
     "Attack": "attacks",
     "Chunks": "objectives.sharded",
-    "RankLost": "objectives.sharded",
-    "Ranks": "objectives.sharded",
+    "RankLost": "objectives.ranks",
+    "Ranks": "objectives.ranks",
     "SavedScores": "saved_scores",
     "ShardedObjective": "objectives.sharded",
     "TorchObjective": "objectives.torch",

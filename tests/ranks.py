@@ -11,7 +11,8 @@ from problems import SOLVERS, make_examples
 
 import minfluence as mi
 from minfluence import models
-from minfluence.objectives.sharded import Ranks, ShardedObjective
+from minfluence.objectives.ranks import Ranks
+from minfluence.objectives.sharded import ShardedObjective
 from minfluence.saved_scores import save_up_loss
 
 X, y = make_examples("softmax", n=41)

@@ -17,7 +17,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import HAS_TORCH, SEAM, make_problem
 
 import minfluence as mi
-from minfluence import models, saved_scores
+from minfluence import models
+from minfluence.digest import digest
 from minfluence.objectives.sharded import Chunks, ShardedObjective
 from minfluence.saved_scores import NotWritten
 
@@ -276,13 +277,13 @@ def test_examples_in_chunks_have_the_same_digest_as_in_memory(rows, tmp_path):
 def test_the_digest_of_an_array_says_its_shape_and_its_type():
     a = np.arange(6.0)
     same = [a, a.copy(), a[::-1][::-1], np.ascontiguousarray(a)]
-    assert len({saved_scores._digest(b) for b in same}) == 1
+    assert len({digest(b) for b in same}) == 1
     bits = a.view(np.int64)
     other = [a, a.reshape(2, 3), a.reshape(3, 2), bits, a.astype(np.float32), a[:5], list(a), -a]
-    assert len({saved_scores._digest(b) for b in other}) == len(other)
+    assert len({digest(b) for b in other}) == len(other)
     rows = np.random.default_rng(0).random((5, 400_000))  # more than one block
-    assert saved_scores._digest(rows) == saved_scores._digest(np.asfortranarray(rows))
-    assert saved_scores._digest(rows) != saved_scores._digest(replaced(rows, (4, 399_999)))
+    assert digest(rows) == digest(np.asfortranarray(rows))
+    assert digest(rows) != digest(replaced(rows, (4, 399_999)))
 
 
 def replaced(a, where):
@@ -293,11 +294,11 @@ def replaced(a, where):
 
 DIGESTS = """
 import functools, numpy as np, minfluence as mi
-from minfluence.saved_scores import _digest
+from minfluence.digest import digest
 def solver(A, b): return mi.cg(A, b, rtol=1e-3 if "a" in {"a", "b", "c"} else 0.1)
 itself = [solver, models := mi.models.huber(0.5)]
 itself.append(itself)
-print(_digest([solver, functools.partial(solver, b=1, a={"y": 2, "x": {3, 4}}), itself]))
+print(digest([solver, functools.partial(solver, b=1, a={"y": 2, "x": {3, 4}}), itself]))
 """
 
 

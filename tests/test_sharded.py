@@ -18,7 +18,8 @@ from ranks import DIFFERENT
 
 import minfluence as mi
 from minfluence import seam
-from minfluence.objectives.sharded import Alone, Chunks, Ranks, ShardedObjective
+from minfluence.objectives.ranks import Alone, Ranks
+from minfluence.objectives.sharded import Chunks, ShardedObjective
 
 close = {"rtol": 1e-10, "atol": 1e-12}
 needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed")
