@@ -23,7 +23,7 @@ export MINFLUENCE_DATA ?= $(abspath ../shared/data)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book book-strict test data lint check newcomer links browser binder colab coursework slides pdf execute derive bench serve clean
+.PHONY: help book book-strict test data lint check random newcomer links browser binder colab coursework slides pdf execute derive bench serve clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,10 @@ lint: $(TEST_READY) ## format, lint and types
 
 check: lint ## the same and the fast tests: before every commit
 	$(BIN)/pytest -q -n 2 -m "not slow and not browser"
+
+random: $(TEST_READY) ## thousands of random problems against loops and dense algebra (SEED=... repeats)
+	$(ONE_THREAD) $(BIN)/pytest tests/test_random_problems.py -n 2 -m "not slow" \
+	  --hypothesis-profile=long --hypothesis-seed=$(or $(SEED),$(shell date +%s))
 
 newcomer: ## try both commands as a newcomer would, on the last commit: empty home, no data
 	$(PYTHON) tools/newcomer.py --python $(PYTHON) --site $(SITE)
