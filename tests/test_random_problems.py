@@ -34,8 +34,8 @@ from random_ranks import few_problems
 
 import minfluence as mi
 
-LINEAR = [kind for kind in KINDS if kind.startswith("linear")]
 IN_MEMORY = [kind for kind in KINDS if " " not in kind]
+FEW_KINDS = [*IN_MEMORY, "linear parts", "linear chunks"]  # where each is fitted several times
 
 
 def examples(share):
@@ -79,7 +79,7 @@ VERBS = {  # name -> what the objective says, what the reference says
 }
 
 
-@examples(1.5)
+@examples(1.2)
 @given(problems(any_weights=True))
 def test_every_verb_is_a_sum_over_examples(problem):
     o = problem.objective
@@ -109,7 +109,7 @@ def test_verbs_of_some_examples_are_rows_of_those_of_all(problem):
     assert np.array_equal(y, problem.label(problem.reference.y[chosen]))
 
 
-@examples(0.5)
+@examples(0.4)
 @given(problems())
 def test_a_change_of_weights_is_a_change_of_the_sum(problem):
     o, theta, chosen = problem.objective, problem.theta, problem.indices
@@ -137,7 +137,7 @@ def test_a_change_of_weights_is_a_change_of_the_sum(problem):
     problem.agrees("grads", o.grads(thetas, W), lambda r: r.grads(r.V, W.astype(float)))
 
 
-@examples(0.25)
+@examples(0.2)
 @given(problems(kinds=IN_MEMORY))
 def test_other_examples_take_over_the_weights(problem):
     o, theta, i = problem.objective, problem.theta, problem.indices
@@ -192,7 +192,7 @@ def unsolved(problem, residual, curvature, gradients):
 def check_scores(problem, solver, curvature):
     r, chosen = problem.reference, problem.indices
     influence = influence_of(problem, solver, curvature)
-    with quiet(mi.NotConverged) if "cg" in solver or solver == "lissa" else quiet():
+    with quiet(mi.NotConverged) if "cg" in solver else quiet():
         scores = influence.up_loss(*problem.tests)
         pert = influence.pert_loss(problem.tests[0][0], problem.tests[1][0])
         change = influence.predicted_change(*problem.tests)
@@ -243,8 +243,9 @@ def check_report(problem, influence, curvature, s_test, solver):
     r, report, eps = problem.reference, influence.report, np.finfo(problem.dtype).eps
     H = r.matrix(curvature)
     b = problem.objective.test_grads(problem.theta, *problem.tests).astype(float)
-    rounding = 64 * eps * (np.linalg.norm(H, 2) * norm(s_test) + norm(b))
-    assert (norm(b - s_test @ H) <= report.residual * norm(b) + rounding).all()
+    rounding = problem.allowed(lambda r: s_test @ r.matrix(curvature), s_test @ H)
+    left, stated = norm(b - s_test @ H), report.residual * norm(b) + norm(rounding)
+    assert (left <= stated).all(), f"a residual of {left}, and at most {stated} by the report"
     if "cg" in solver or solver == "lissa":
         rtol = 1e-8 if problem.dtype == np.float64 else 1e-5
         assert report.converged == (report.residual <= (0.5 if solver == "lissa" else rtol))
@@ -260,7 +261,7 @@ def check_report(problem, influence, curvature, s_test, solver):
     problem.agrees("grad_norm", report.grad_norm, lambda r: norm(r.grad))
 
 
-@examples(1)
+@examples(0.8)
 @given(definite_problems(), st.data())
 def test_scores_are_dense_algebra(problem_and_curvature, data):
     problem, curvature = problem_and_curvature
@@ -271,11 +272,18 @@ def test_scores_are_dense_algebra(problem_and_curvature, data):
     check_scores(problem, solver, curvature)
 
 
-@examples(0.15)
-@given(definite_problems(kinds=["linear"], dtypes=(np.float64,)))
+@examples(0.1)
+@given(definite_problems(kinds=["linear", "linear parts"], dtypes=(np.float64,)))
 def test_scores_of_samples_are_dense_algebra_within_their_residual(problem_and_curvature):
     problem, curvature = problem_and_curvature
-    check_scores(problem, "lissa", curvature)
+    influence = influence_of(problem, "lissa", curvature)
+    with quiet(mi.NotConverged):
+        scores = influence.up_loss(*problem.tests)
+        s_test = influence.s_test(*problem.tests)  # remembered
+    r, residual = problem.reference, influence.report.residual
+    slack = unsolved(problem, residual, curvature, r.test_grads)(r.example_grads)
+    problem.agrees("up_loss", scores, lambda r: r.up_loss(curvature), slack)
+    check_report(problem, influence, curvature, s_test, "lissa")
 
 
 @examples(0.2)
@@ -327,8 +335,8 @@ def check_minimum(what, problem, theta, push):
     return most
 
 
-@examples(0.5)
-@given(fitted_problems(kinds=[*IN_MEMORY, "linear chunks"]))
+@examples(0.4)
+@given(fitted_problems(kinds=FEW_KINDS))
 def test_fit_goes_to_the_minimum(problem):
     r = problem.reference
     start = problem.given(r.V[:, 0]) if problem.name == "tanh" else None
@@ -342,8 +350,8 @@ def test_fit_goes_to_the_minimum(problem):
         assert (np.abs(fit.theta - r.theta) <= 4 * most * norm(np.linalg.inv(H))).all()
 
 
-@examples(0.75)
-@given(fitted_problems())
+@examples(0.5)
+@given(fitted_problems(kinds=FEW_KINDS))
 def test_refits_are_brute_force(problem):
     r, o, theta_hat, i = problem.reference, problem.objective, problem.theta, problem.indices
     factors = np.random.default_rng(0).uniform(0.5, 1.5, r.n)
@@ -385,7 +393,7 @@ def check_change(problem, truth, theta, change, most):
         )
 
 
-@examples(0.4)
+@examples(0.3)
 @given(fitted_problems(kinds=IN_MEMORY))
 def test_refits_with_other_examples_are_brute_force(problem):
     r, o, theta_hat, i = problem.reference, problem.objective, problem.theta, problem.indices
@@ -425,7 +433,7 @@ def scores_of(problem, objective=None):
 HESSIAN = {"curvatures": ("hessian",)}
 
 
-@examples(0.3)
+@examples(0.25)
 @given(definite_problems(**HESSIAN), st.integers(1, 3))
 def test_batches_chunks_and_parts_change_nothing(problem_and_curvature, batch_size):
     problem = problem_and_curvature[0]
@@ -442,7 +450,7 @@ def test_batches_chunks_and_parts_change_nothing(problem_and_curvature, batch_si
         same(problem, "up_loss", (other, usual), lambda r: r.up_loss("hessian"))
 
 
-@examples(0.3)
+@examples(0.25)
 @given(definite_problems(**HESSIAN), st.randoms(use_true_random=False))
 def test_the_order_of_examples_is_the_order_of_scores(problem_and_curvature, random):
     problem = problem_and_curvature[0]
@@ -453,7 +461,7 @@ def test_the_order_of_examples_is_the_order_of_scores(problem_and_curvature, ran
     same(problem, "up_loss", (scores, scores_of(problem)), lambda r: r.up_loss("hessian"))
 
 
-@examples(0.3)
+@examples(0.25)
 @given(definite_problems(**HESSIAN))
 def test_an_example_without_weight_and_one_in_two_halves_change_nothing(problem_and_curvature):
     problem = replace(problem_and_curvature[0], reweighted=True)
@@ -493,7 +501,7 @@ FORMS = {
 }
 
 
-@examples(0.4)
+@examples(0.3)
 @given(
     definite_problems(**HESSIAN, kinds=IN_MEMORY + ["linear parts"]),
     st.sampled_from(list(FORMS)),
