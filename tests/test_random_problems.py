@@ -79,18 +79,27 @@ VERBS = {  # name -> what the objective says, what the reference says
 }
 
 
+# Announced: softmax and smooth_hinge keep small slopes and curvatures beyond margins of 37.
 @examples(1.2)
 @given(problems(any_weights=True))
 def test_every_verb_is_a_sum_over_examples(problem):
     o = problem.objective
     assert (o.n, o.p) == (problem.reference.n, len(problem.theta))
     for name, (verb, expected) in VERBS.items():
-        got = verb(o, problem)
-        problem.agrees(name, got, expected)
-        assert np.ndim(got) == 0 or got.dtype == problem.dtype, name
+        problem.agrees(name, verb(o, problem), expected)
     problem.unchanged()
 
 
+# Found: AutogradObjective(softmax, dtype=float32) answers in float64.
+@examples(0.2)
+@given(problems(dtypes=(np.float32,)))
+def test_every_result_is_in_the_precision_asked_for(problem):
+    for name, (verb, _) in VERBS.items():
+        got = verb(problem.objective, problem)
+        assert np.ndim(got) == 0 or got.dtype == problem.dtype, f"{name}: {got.dtype}"
+
+
+# Announced: the same.
 @examples(0.5)
 @given(problems(any_weights=True))
 def test_verbs_of_some_examples_are_rows_of_those_of_all(problem):
@@ -248,7 +257,7 @@ def check_report(problem, influence, curvature, s_test, solver):
     assert (left <= stated).all(), f"a residual of {left}, and at most {stated} by the report"
     if "cg" in solver or solver == "lissa":
         rtol = 1e-8 if problem.dtype == np.float64 else 1e-5
-        assert report.converged == (report.residual <= (0.5 if solver == "lissa" else rtol))
+        assert report.converged == (report.residual <= (1e-2 if solver == "lissa" else rtol))
     else:  # as good as a factorisation can be
         B = np.concatenate([r.test_grads, r.V.T, r.example_grads])
         B = B[norm(B) > 0]
@@ -261,6 +270,8 @@ def check_report(problem, influence, curvature, s_test, solver):
     problem.agrees("grad_norm", report.grad_norm, lambda r: norm(r.grad))
 
 
+# Announced: small slopes; cg without a scale. Found: the residual that direct states depends on
+# the scale of H.
 @examples(0.8)
 @given(definite_problems(), st.data())
 def test_scores_are_dense_algebra(problem_and_curvature, data):
@@ -272,6 +283,7 @@ def test_scores_are_dense_algebra(problem_and_curvature, data):
     check_scores(problem, solver, curvature)
 
 
+# Announced: lissa calls 1e-2 converged, and no more.
 @examples(0.1)
 @given(definite_problems(kinds=["linear", "linear parts"], dtypes=(np.float64,)))
 def test_scores_of_samples_are_dense_algebra_within_their_residual(problem_and_curvature):
@@ -286,28 +298,33 @@ def test_scores_of_samples_are_dense_algebra_within_their_residual(problem_and_c
     check_report(problem, influence, curvature, s_test, "lissa")
 
 
+# Announced: the shortest answer, or NotPositiveDefinite.
 @examples(0.2)
 @given(problems(names=["softmax"], kinds=["linear", "autograd"]), st.booleans())
 def test_a_singular_hessian_has_the_shortest_answer_or_none(problem, reachable):
     """Softmax without a penalty: all scores may grow together, and H is singular."""
     problem = problem.with_(l2=np.zeros(len(problem.theta)))
-    r, d = problem.reference, problem.reference.X.shape[1]
-    values, eps = np.linalg.eigvalsh(r.hessian), np.finfo(problem.dtype).eps
-    assume(values[d] > 1e-3 * np.sqrt(eps) * values[-1])  # d zeros, and no others
-    b = r.V[:, 0]
-    if reachable:
-        b = b - np.repeat(b.reshape(d, -1).mean(axis=1), problem.c)
+    d, eps = problem.reference.X.shape[1], np.finfo(problem.dtype).eps
+    values = np.linalg.eigvalsh(problem.reference.hessian)
+    assume(values[d] > 10 * np.sqrt(eps) * values[-1])  # d zeros, and nothing close to them
+
+    def gradient(r):
+        b = r.V[:, 0].reshape(d, -1)
+        return (b - reachable * b.mean(axis=1, keepdims=True)).ravel()
+
+    def shortest(r):
+        values, Q = np.linalg.eigh(r.matrix("hessian"))
+        return -r.example_grads @ Q[:, d:] @ ((Q.T @ gradient(r))[d:] / values[d:])
+
     with quiet(mi.FarFromMinimum):
         influence = mi.Influence(problem.objective, problem.theta)
-    if not reachable:
+    if reachable:
+        with quiet():
+            got = influence.up(problem.given(gradient(problem.reference)))
+        problem.agrees("up", got, shortest)
+    else:
         with pytest.raises(mi.NotPositiveDefinite):
-            influence.up(problem.given(b))
-        return
-    with quiet():
-        got = influence.up(problem.given(b))
-    solved = np.linalg.pinv(r.hessian, rcond=0.1 * np.sqrt(eps), hermitian=True) @ b
-    size = norm(r.example_grads) * norm(solved) * values[-1] / values[d]
-    assert (np.abs(got + r.example_grads @ solved) <= 256 * eps * size).all()
+            influence.up(problem.given(gradient(problem.reference)))
 
 
 # Fits and refits ----------------------------------------------------------------------------------
@@ -335,6 +352,8 @@ def check_minimum(what, problem, theta, push):
     return most
 
 
+# Announced: tolerances relative to the push. Found: the first damping of `fit` is 1e-4 whatever the
+# scale of H, and its rounding of the risk is float64's.
 @examples(0.4)
 @given(fitted_problems(kinds=FEW_KINDS))
 def test_fit_goes_to_the_minimum(problem):
@@ -350,6 +369,7 @@ def test_fit_goes_to_the_minimum(problem):
         assert (np.abs(fit.theta - r.theta) <= 4 * most * norm(np.linalg.inv(H))).all()
 
 
+# Announced and found: the same.
 @examples(0.5)
 @given(fitted_problems(kinds=FEW_KINDS))
 def test_refits_are_brute_force(problem):
@@ -393,6 +413,7 @@ def check_change(problem, truth, theta, change, most):
         )
 
 
+# Announced and found: the same.
 @examples(0.3)
 @given(fitted_problems(kinds=IN_MEMORY))
 def test_refits_with_other_examples_are_brute_force(problem):
@@ -501,6 +522,7 @@ FORMS = {
 }
 
 
+# Found: TorchObjective refuses theta[::-1] of one parameter.
 @examples(0.3)
 @given(
     definite_problems(**HESSIAN, kinds=IN_MEMORY + ["linear parts"]),
