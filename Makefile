@@ -4,18 +4,17 @@
 
 PYTHON ?= python3
 PORT ?= 8000
-# On machines without a GPU, PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu makes this
-# the small CPU build; by itself pip chooses the CUDA build on Linux.
-TORCH ?= torch==2.13.0
+# Where there is npm: MathJax for the book, and all that browser tests and slides need besides.
+# NPM= does without, as if there were none.
+NPM ?= $(shell command -v npm)
 
 SITE := _build/html
 BIN := .venv/bin
 BOOK_BIN := .venv-book/bin
 BOOK_READY := .venv-book/.ready
 TEST_READY := .venv/.ready
-# Where there is npm: MathJax for the book, and all that browser tests and slides need besides.
-MATHJAX_READY := $(if $(shell command -v npm),node_modules/mathjax/.ready)
-NODE_READY := $(if $(shell command -v npm),node_modules/.ready)
+MATHJAX_READY := $(if $(NPM),node_modules/mathjax/.ready)
+NODE_READY := $(if $(NPM),node_modules/.ready)
 
 # Data that lie beside this folder are used without being asked for.
 ifneq ($(wildcard ../shared/data),)
@@ -23,7 +22,7 @@ export MINFLUENCE_DATA ?= $(abspath ../shared/data)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book book-strict test data lint check random newcomer links browser binder colab coursework slides pdf execute derive bench serve clean
+.PHONY: help book book-strict test data lint check inputs random newcomer links publishable browser binder colab coursework slides pdf execute derive bench serve clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +56,9 @@ lint: $(TEST_READY) ## format, lint and types
 check: lint ## the same and the fast tests: before every commit
 	$(BIN)/pytest -q -n 2 -m "not slow and not browser"
 
+inputs: $(TEST_READY) ## try odd and bad inputs: each gets the right number or one clear sentence
+	PYTHONPATH=tests $(ONE_THREAD) $(BIN)/python -m inputs
+
 random: $(TEST_READY) ## thousands of random problems against loops and dense algebra (SEED=... repeats)
 	$(ONE_THREAD) $(BIN)/pytest tests/test_random_problems.py -n 2 -m "not slow" \
 	  --hypothesis-profile=long --hypothesis-seed=$(or $(SEED),$(shell date +%s))
@@ -65,7 +67,10 @@ newcomer: ## try both commands as a newcomer would, on the last commit: empty ho
 	$(PYTHON) tools/newcomer.py --python $(PYTHON) --site $(SITE)
 
 links: ## check every local link, picture and anchor of the built book
-	$(PYTHON) tools/check_links.py $(SITE)
+	$(PYTHON) tools/check_links.py $(SITE) $(if $(NPM),--self-contained)
+
+publishable: ## say whether this commit and its built book (SITE= leaves it out) may be published
+	$(PYTHON) tools/publishable.py $(SITE)
 
 browser: $(NODE_READY) ## read the built book in Chromium, without network, and use its widgets
 	node tests/browser/widgets.mjs $(SITE)
@@ -109,19 +114,39 @@ clean: ## remove what was built and installed
 	$(PYTHON) -m venv --clear $(@D)
 	@touch $@
 
-# Stamps: a second call installs nothing, a changed list of requirements does.
-$(BOOK_READY): EXTRAS := -e '.[book]'
-$(TEST_READY): EXTRAS := -e '.[test]' $(TORCH)
-$(BOOK_READY) $(TEST_READY): %/.ready: pyproject.toml requirements.txt %/.python
-	$*/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt $(EXTRAS)
+# Stamps: a second call installs nothing, a changed list of requirements does. Whatever is fetched
+# has the checksum that its list says, nothing is built but this package, and what builds it comes
+# from the same list.
+INSTALL = $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps
+LOCKED = $(INSTALL) --only-binary :all: --require-hashes
+define INSTALL_PACKAGE
+$(INSTALL) --no-build-isolation -e .
+$(@D)/bin/python -m pip --disable-pip-version-check check
+@touch $@
+endef
+
+$(BOOK_READY): pyproject.toml book/requirements.txt .venv-book/.python
+	$(LOCKED) -r book/requirements.txt
+	$(INSTALL_PACKAGE)
+
+# torch: the small CPU build where one of pip's indexes has it, as PyTorch's own does
+# (PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu), and else what PyPI has.
+$(TEST_READY): pyproject.toml requirements.txt requirements-torch-cpu.txt requirements-torch.txt .venv/.python
+	$(LOCKED) -r requirements.txt
+	@$(LOCKED) -r requirements-torch-cpu.txt 2>$(@D)/torch.log || { \
+	  grep -q "No matching distribution" $(@D)/torch.log || { cat $(@D)/torch.log >&2; exit 1; }; \
+	  echo "No index of pip's has a CPU build of torch for this machine: taking the build of PyPI."; \
+	  $(LOCKED) -r requirements-torch.txt; }
+	$(INSTALL_PACKAGE)
+
+# What npm ci could not bring, pages and slides would load from a public network: never by accident.
+NPM_CI = $(NPM) ci --ignore-scripts --no-audit --no-fund
+NPM_FAILED = { echo "npm ci failed, so pages would load their scripts from a public network: \
+  mend what npm says above, or accept that with make $(MAKECMDGOALS) NPM="; exit 1; }
+node_modules/mathjax/.ready: package-lock.json
+	@$(NPM_CI) --omit=dev || $(NPM_FAILED)
 	@touch $@
 
-# Where npm cannot fetch them, pages and slides load their scripts from a public network instead.
-NPM_CI := npm ci --ignore-scripts --no-audit --no-fund
-node_modules/mathjax/.ready: package-lock.json
-	$(NPM_CI) --omit=dev && touch $@ || \
-	  echo "npm ci failed: the built book will need a network for formulas."
-
 node_modules/.ready: package-lock.json
-	$(NPM_CI) && touch node_modules/mathjax/.ready $@ || \
-	  echo "npm ci failed: there are no browser tests, and slides will need a network."
+	@$(NPM_CI) || $(NPM_FAILED)
+	@touch node_modules/mathjax/.ready $@

@@ -8,34 +8,27 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from minfluence import models
+from minfluence.agreement import Agreement, agreement
 from minfluence.eigenvalues import SuggestedDamping, spectrum, suggest_damping
 from minfluence.fit import Fit, fit
 from minfluence.hessian import Hessian, dense
-from minfluence.influence import FarFromMinimum, Influence, Report
+from minfluence.influence import FarFromMinimum, Influence
 from minfluence.inverse import Inverse
 from minfluence.objectives.autograd import AutogradObjective
 from minfluence.objectives.linear import LinearObjective
 from minfluence.refits import (
-    Agreement,
     Refits,
     actual_change,
     actual_perturbed_change,
-    agreement,
     refit_perturbed,
     refit_weighted,
     refit_without,
 )
+from minfluence.report import Report
+from minfluence.samples import safe_scale
 from minfluence.seam import Solution
-from minfluence.solvers import (
-    Diverged,
-    NotConverged,
-    NotPositiveDefinite,
-    cg,
-    direct,
-    factorize,
-    lissa,
-    safe_scale,
-)
+from minfluence.solvers import NotConverged, NotPositiveDefinite, cg, direct, factorize
+from minfluence.stochastic import Diverged, lissa, neumann
 
 if TYPE_CHECKING:
     from minfluence import attacks, attribution, audit, book, checks, lds
@@ -110,6 +103,7 @@ __all__ = [
     "lds",
     "lissa",
     "models",
+    "neumann",
     "refit_perturbed",
     "refit_weighted",
     "refit_without",

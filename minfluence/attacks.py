@@ -19,6 +19,8 @@ from minfluence import seam, validate
 from minfluence.fit import fit
 from minfluence.influence import Influence, pert_loss
 
+SAME = 1e-3  # of the largest feature: what half precision may change, and no other image
+
 
 @dataclass(frozen=True)
 class Attack:
@@ -100,8 +102,9 @@ def attack(
     ----------
     Koh & Liang (2017), section 5.2.
     """
-    originals = np.asarray(images, dtype=float)
-    validate.changeable(objective)
+    objective = validate.changeable(objective)
+    validate.finite("images", np.asarray(images))
+    originals = np.array(images, dtype=float)
     changed = validate.indices(indices, objective.n)
     if len(originals) != len(changed):
         raise ValueError(
@@ -109,23 +112,57 @@ def attack(
         )
     budget = validate.positive("budget", budget)
     step_size = validate.positive("step_size", step_size)
-    features, vjp = feature_map(originals)
-    if features.shape != objective.X[changed].shape:
-        raise ValueError(
-            f"feature_map returns features of shape {features.shape}, but the model was trained "
-            f"on {objective.X[changed].shape}."
-        )
+    features, vjp = _mapped(feature_map, originals)
+    _check_features(features, objective.X[changed])
+    _check_grey_levels(originals)
     x, theta = originals, theta_hat
     losses = [objective.test_losses(theta, X_test, y_test)]
     for _ in tqdm(range(validate.count("steps", steps)), desc="attack", disable=not progress):
         s_test = Influence(objective, theta).s_test(X_test, y_test).mean(axis=0)
         up = vjp(pert_loss(objective, theta, s_test, changed))  # KL (5), through the features
+        up = validate.array("The gradient in the images, from feature_map,", up, x.shape)
         x = project(x + step_size * np.sign(up), originals, budget)
-        features, vjp = feature_map(x)
+        features, vjp = _mapped(feature_map, x)
         objective = objective.replaced(changed, features, objective.y[changed])
         theta = fit(objective, theta).theta
         losses.append(objective.test_losses(theta, X_test, y_test))
     return Attack(x, objective, theta, np.array(losses))
+
+
+def _mapped(feature_map: Callable, images: np.ndarray) -> tuple[np.ndarray, Callable]:
+    mapped = feature_map(images)
+    if not (isinstance(mapped, tuple) and len(mapped) == 2 and callable(mapped[1])):
+        raise ValueError(
+            "feature_map must return two things, the features and a function that turns gradients "
+            f"in them into gradients in the images, got {type(mapped).__name__}."
+        )
+    return np.asarray(mapped[0]), mapped[1]
+
+
+def _check_grey_levels(images: np.ndarray) -> None:
+    """Refuse images in other units than those in which budgets and steps are counted."""
+    low, high = images.min(), images.max()
+    if low < 0 or 0 < high <= 1 or high > 255:
+        raise ValueError(
+            f"Expected images in grey levels from 0 to 255, got values from {low:g} to {high:g}: "
+            "pass them in that range, and map it to the model's in feature_map."
+        )
+
+
+def _check_features(features: np.ndarray, trained: np.ndarray) -> None:
+    """Refuse images that are not those the model was trained on, as it was trained on them."""
+    if features.shape != trained.shape:
+        raise ValueError(
+            f"feature_map returns features of shape {features.shape}, but the model was trained "
+            f"on {trained.shape}."
+        )
+    off = abs(features - trained).max() / max(abs(trained).max(), np.finfo(float).tiny)
+    if not off <= SAME:
+        raise ValueError(
+            "feature_map(images) must give the features that the model was trained on, "
+            f"objective.X[indices], but differs from them by {off:.1%} of the largest: pass the "
+            "images with these indices, and a feature_map with the scale of X."
+        )
 
 
 def project(x: np.ndarray, originals: np.ndarray, budget: float) -> np.ndarray:

@@ -28,7 +28,8 @@ def rank_suspicious_labels(influence: Influence) -> np.ndarray:
     ----------
     Koh & Liang (2017), section 5.4.
     """
-    return np.argsort(influence.self_influence(), kind="stable")  # never positive
+    own = validate.array("self_influence", influence.self_influence(), ("n",))
+    return np.argsort(own, kind="stable")  # never positive
 
 
 def found(order: np.ndarray, planted: np.ndarray) -> np.ndarray:
@@ -37,15 +38,21 @@ def found(order: np.ndarray, planted: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     order : integer array, shape (n,)
+        Every index from 0 to n - 1 once, as from `rank_suspicious_labels`.
     planted : integer array, shape (m,)
+        Indices; of a mask take ``np.flatnonzero(mask)``.
 
     Returns
     -------
     array, shape (n,)
     """
-    planted = np.asarray(planted)
+    order, planted = np.asarray(order), np.asarray(planted)
     if not planted.size:
         raise ValueError("planted is empty: name at least one example to look for.")
+    if planted.dtype == bool:
+        raise ValueError("planted must hold indices, got a mask: pass np.flatnonzero(mask).")
+    order = validate.indices(order, order.size)  # as many indices as n, each once
+    planted = validate.indices(planted, order.size)
     return np.cumsum(np.isin(order, planted)) / len(planted)
 
 
@@ -95,10 +102,13 @@ def by_group(scores: np.ndarray, values: np.ndarray, name: str = "") -> list[Gro
     Koh & Liang (2017), section 5.3; Koh et al. (2019) for what such sums are worth.
     """
     scores, values = np.asarray(scores), np.asarray(values)
+    if values.dtype == object:  # names with gaps, say, which cannot be sorted
+        values = values.astype(str)
     if scores.ndim != 1 or scores.shape != values.shape:
         raise ValueError(
             f"Expected one score and one value per example, got {scores.shape} and {values.shape}."
         )
+    validate.finite("scores", scores)
     kinds, member = np.unique(values, return_inverse=True)
     totals, counts = np.bincount(member, scores), np.bincount(member)
     groups = [
@@ -136,7 +146,9 @@ def top_groups(
             "Expected one score per row of X and one name per column, "
             f"got {scores.shape}, {X.shape} and {len(names)} names."
         )
+    validate.finite("scores", scores)
     validate.one_of("by", by, ("total", "mean"))
+    k = validate.count("k", k)
     is_category = ((X == 0) | (X == 1)).all(axis=0) & X.any(axis=0)
     groups = []
     for j in np.flatnonzero(is_category).tolist():

@@ -1,7 +1,6 @@
 """Checks that you can run on your own model before you trust its influence scores."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,7 @@ Random = np.random.Generator | int | None
 
 
 def check_gradient(
-    objective: seam.Objective, theta: np.ndarray, *, rtol: float = 1e-6, rng: Random = None
+    objective: seam.Objective, theta: np.ndarray, *, rtol: float | None = None, rng: Random = None
 ) -> float:
     """Compare the gradient of the risk with central differences along random directions.
 
@@ -19,8 +18,9 @@ def check_gradient(
     ----------
     objective : an objective
     theta : array, shape (p,)
-    rtol : float
-        Largest relative error allowed.
+    rtol : float, optional
+        Largest relative error allowed: by default 1e-6, and 1e-2 where the objective computes in
+        float32. What rounding alone may do is not counted.
     rng : numpy.random.Generator or seed, optional
         Draws the directions; a fixed seed by default.
 
@@ -34,12 +34,13 @@ def check_gradient(
     AssertionError
         When it exceeds `rtol`.
     """
+    theta = validate.theta(theta)
     g = objective.grad(theta)
-    return _compare("gradient", objective.risk, lambda v: g @ v, theta, rtol, rng)
+    return _compare("gradient", objective.risk, lambda v: g @ v, theta, rtol, rng, g.dtype)
 
 
 def check_hvp(
-    objective: seam.Objective, theta: np.ndarray, *, rtol: float = 1e-6, rng: Random = None
+    objective: seam.Objective, theta: np.ndarray, *, rtol: float | None = None, rng: Random = None
 ) -> float:
     """Compare Hessian-vector products with central differences of the gradient.
 
@@ -47,20 +48,22 @@ def check_hvp(
 
     Parameters, result and error as in `check_gradient`.
     """
-    return _compare(
-        "Hessian-vector product", objective.grad, objective.hvp_at(theta), theta, rtol, rng
-    )
+    theta = validate.theta(theta)
+    product, dtype = objective.hvp_at(theta), objective.grad(theta).dtype
+    return _compare("Hessian-vector product", objective.grad, product, theta, rtol, rng, dtype)
 
 
-def check_at_minimum(objective: seam.Objective, theta: np.ndarray, *, gtol: float = 1e-8) -> float:
+def check_at_minimum(
+    objective: seam.Objective, theta: np.ndarray, *, gtol: float | None = None
+) -> float:
     """Check that theta is a minimum: the gradient vanishes and no direction curves down.
 
     Parameters
     ----------
     objective : an objective
     theta : array, shape (p,)
-    gtol : float
-        Longest gradient allowed.
+    gtol : float, optional
+        Longest gradient allowed: by default 1e-8, and 1e-5 where the objective computes in float32.
 
     Returns
     -------
@@ -72,7 +75,10 @@ def check_at_minimum(objective: seam.Objective, theta: np.ndarray, *, gtol: floa
     AssertionError
         When the gradient is too long or the Hessian has a non-positive eigenvalue.
     """
-    grad_norm = float(np.linalg.norm(objective.grad(theta)))
+    g = objective.grad(theta)
+    default = 1e-5 if g.dtype == np.float32 else 1e-8
+    gtol = validate.number("gtol", default if gtol is None else gtol)
+    grad_norm = float(np.linalg.norm(g))
     if not grad_norm <= gtol:
         raise AssertionError(
             f"The gradient norm is {grad_norm:.1e}, more than {gtol:.0e}: theta is no minimum. "
@@ -88,17 +94,27 @@ def check_at_minimum(objective: seam.Objective, theta: np.ndarray, *, gtol: floa
 
 
 def _compare(
-    what: str, f: Callable, derivative: Callable, theta: Any, rtol: float, rng: Random
+    what: str,
+    f: Callable,
+    derivative: Callable,
+    theta: np.ndarray,
+    rtol: float | None,
+    rng: Random,
+    dtype: np.dtype,
 ) -> float:
-    rng, theta = validate.generator(rng), validate.theta(theta)
-    h = np.finfo(float).eps ** (1 / 3) * max(1.0, np.abs(theta).max())  # balances both errors
+    single, eps = dtype == np.float32, float(np.finfo(dtype).eps)
+    rtol = validate.positive("rtol", (1e-2 if single else 1e-6) if rtol is None else rtol)
+    rng = validate.generator(rng)
+    h = eps ** (1 / 3) * max(1.0, np.abs(theta).max())  # balances both errors
     errors = []
     for _ in range(5):
         v = rng.standard_normal(len(theta))
         v /= np.linalg.norm(v)
-        difference = (f(theta + h * v) - f(theta - h * v)) / (2 * h)
+        plus, minus = (np.asarray(f(theta + step * v), dtype=float) for step in (h, -h))
+        difference = (plus - minus) / (2 * h)
         error = np.linalg.norm(derivative(v) - difference)
-        errors.append(error / np.maximum(np.linalg.norm(difference), 1e-3))
+        rounding = 10 * eps * np.linalg.norm(plus) / h  # what the difference may be off by itself
+        errors.append(error / max(np.linalg.norm(difference), 1e-3, rounding / rtol))
     worst = float(np.max(errors))  # NaN if any is
     if not worst <= rtol:
         raise AssertionError(

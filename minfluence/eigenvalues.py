@@ -37,23 +37,43 @@ def spectrum(
     Raises
     ------
     ValueError
-        If `k` is out of range, or the eigenvalues did not settle within `max_steps`.
+        If `k` is out of range, `A` is not symmetric or has products that are not finite, or the
+        eigenvalues did not settle within `max_steps`.
 
     References
     ----------
     Lanczos (1950), as in ARPACK through `scipy.sparse.linalg.eigsh`.
     """
+    A = validate.square(A)
     p = A.shape[0]
     k = validate.count("k", k, most=p)
+    rtol = validate.positive("rtol", rtol)
+    max_steps = validate.count("max_steps", max_steps)
     if p <= max(64, 4 * k):  # too small to iterate
-        values = np.linalg.eigvalsh(dense(A))
+        M = _known(dense(A))
+        _check_symmetric(M - M.T, M, rtol)
+        values = np.linalg.eigvalsh(M)
         return values[:k], values[-k:]
-    operator = LinearOperator(A.shape, matvec=lambda v: A @ v.ravel(), dtype=float)
+    start = np.random.default_rng(0).standard_normal(p)  # the same in every run
+    Av, Au = _known(A @ start), _known(A @ start[::-1])
+    _check_symmetric(start[::-1] @ Av - start @ Au, abs(start) @ abs(Av), rtol)
+    mean = (start @ Av) / (start @ start)
+    # ARPACK gives up on c I, and only there is a random vector an eigenvector
+    if abs(Av - mean * start).max() <= 100 * np.finfo(Av.dtype).eps * abs(Av).max():
+        return np.full(k, mean), np.full(k, mean)
+    return _by_lanczos(A, k, start, rtol, max_steps)
+
+
+def _by_lanczos(
+    A: seam.Operator, k: int, start: np.ndarray, rtol: float, max_steps: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k smallest and the k largest eigenvalues of a matrix with several."""
+    operator = LinearOperator(A.shape, matvec=lambda v: _known(A @ v.ravel()), dtype=float)
     options: dict[str, Any] = {
         "return_eigenvectors": False,
         "maxiter": max_steps,
-        "ncv": min(p, 4 * k + 40),
-        "v0": np.random.default_rng(0).standard_normal(p),  # the same in every run
+        "ncv": min(A.shape[0], 4 * k + 40),
+        "v0": start,
     }
     try:
         largest = np.sort(eigsh(operator, k, which="LA", tol=rtol, **options))
@@ -67,6 +87,26 @@ def spectrum(
             "allow more max_steps, or ask for a larger rtol."
         ) from None
     return smallest, largest
+
+
+def _known(values: Any) -> np.ndarray:
+    """Entries or products of a matrix, as finite floats."""
+    values = validate.floating("The matrix", np.asarray(values))
+    if values.dtype.kind != "f" or not np.isfinite(values).all():
+        raise ValueError(
+            "Expected a matrix whose products are finite numbers, got NaN, infinity or others: "
+            "look at theta and at the losses, of which one may overflow."
+        )
+    return values
+
+
+def _check_symmetric(gap: Any, size: Any, rtol: float) -> None:
+    """Refuse a matrix that is not its own transpose, up to `rtol` of its size."""
+    if np.max(abs(gap)) > rtol * np.max(abs(size)):
+        raise ValueError(
+            "Expected a symmetric matrix, got one that differs from its transpose: "
+            "a Hessian is symmetric, and (A + A.T) / 2 has real eigenvalues."
+        )
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ is left out, in the last its share leaves with the example (``fold_l2``).
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,8 @@ from minfluence.objectives.linear import LinearObjective
 
 SUPPORTED = ("LogisticRegression", "Ridge", "LinearSVC", "SVC", "PoissonRegressor")
 TEMPERATURE = 0.03  # of the smooth hinge, in units of the margin
-NEAR = 0.1  # relative distance of scores within which an estimator counts as being at the minimum
+NEAR = 0.05  # relative distance within which an estimator counts as being at the minimum,
+NEAR_ROUNDED = 0.1  # also where the smooth hinge takes the place of its hinge
 
 
 class Translation(NamedTuple):
@@ -73,26 +75,30 @@ class Coding:
 
     def inputs(self, X: Any) -> np.ndarray:
         """(m, n_features) -> (m, d)."""
-        X = np.asarray(_dense(X), dtype=float)
+        X = validate.inputs("X", X)
         if X.ndim != 2 or X.shape[1] != self.n_features:
             raise ValueError(
                 f"Expected X of shape (n, {self.n_features}), as the estimator was fitted on, "
                 f"got {X.shape}."
             )
-        X = self.transform(X)
+        validate.finite("X", X)
+        X = self.transform(X.astype(float))
         return np.column_stack([X, np.full(len(X), self.intercept)]) if self.intercept else X
 
     def labels(self, y: Any) -> np.ndarray:
         """(m,) -> (m,), in the objective's own coding."""
-        y = np.asarray(y)
+        y = np.asarray(validate.unmasked("y", y))
         if self.classes is None:
+            validate.finite("y", y)
             return y.astype(float)
-        if not np.isin(y, self.classes).all():
+        code_of = {label: code for code, label in enumerate(self.classes.tolist())}
+        unknown = set(y.ravel().tolist()) - set(code_of)
+        if unknown:
             raise ValueError(
-                f"Expected labels out of {self.classes.tolist()}, the estimator's classes, "
-                f"got {np.setdiff1d(y, self.classes)[:5].tolist()}."
+                f"Expected labels out of {list(code_of)}, the estimator's classes, "
+                f"got {sorted(unknown, key=str)[:5]}."
             )
-        codes = np.searchsorted(self.classes, y)
+        codes = np.array([code_of[label] for label in y.ravel().tolist()]).reshape(y.shape)
         return 2 * codes - 1 if len(self.classes) == 2 else codes
 
 
@@ -143,7 +149,7 @@ def from_sklearn(
     """
     _check_supported(estimator)
     coding = _coding(estimator, X)
-    inputs, labels = coding(X, y)
+    inputs, labels = validate.examples(*coding(X, y))
     n = len(inputs)
     weights = _weights(estimator, y, n, sample_weight)
     folded = type(estimator).__name__ == "PoissonRegressor"
@@ -154,7 +160,7 @@ def from_sklearn(
         _penalty(estimator, coding, n, inputs.shape[1]),
         fold_l2=folded,
     ).reweighted(weights / (weights.sum() if folded else n))
-    start = _coefficients(estimator, coding, inputs)
+    start = _coefficients(estimator, coding)
     theta = fit(objective, start).theta
     _check_near(estimator, objective, start, theta)
     return Translation(objective, theta, coding)
@@ -192,10 +198,14 @@ def _refusal(estimator: Any, name: str) -> str | None:
         one_each = estimator.solver == "liblinear" or getattr(estimator, "multi_class", 0) == "ovr"
         if several and one_each:
             return "the softmax loss, got one model for each class: use solver='lbfgs'"
+        if not several and getattr(estimator, "multi_class", 0) == "multinomial":
+            return "the logistic loss, got multi_class='multinomial' for two classes: leave it out"
     if name in ("SVC", "LinearSVC") and several:
         return f"two classes, got {len(estimator.classes_)}: fit one estimator for each pair"
     if name == "LinearSVC" and penalty != "l2":
         return "penalty='l2', got 'l1', whose risk has kinks"
+    if name == "LinearSVC" and estimator.multi_class != "ovr":
+        return f"multi_class='ovr', got {estimator.multi_class!r}, which has another loss"
     if name == "SVC" and estimator.kernel != "rbf":
         return f"kernel='rbf', got {estimator.kernel!r}: use LinearSVC for a linear kernel"
     if name == "Ridge" and np.ndim(estimator.coef_) != 1:
@@ -211,7 +221,7 @@ def _coding(estimator: Any, X: Any) -> Coding:
     intercept = _intercept_scaling(estimator) if free else 0.0
     classes = getattr(estimator, "classes_", None)
     if hasattr(estimator, "dual_coef_"):
-        X = np.asarray(_dense(X), dtype=float)
+        X = validate.inputs("X", X).astype(float)
         features = models.rbf_features(X, _gamma(estimator, X))
         return Coding(estimator.n_features_in_, intercept, classes, features)
     return Coding(estimator.n_features_in_, intercept, classes, np.asarray)
@@ -230,19 +240,37 @@ def _penalises_intercept(estimator: Any) -> bool:
 
 def _gamma(estimator: Any, X: np.ndarray) -> float:
     """Inverse squared width of the kernel, as `SVC` documents it."""
-    by_name = {"scale": 1.0 / (X.shape[1] * X.var()), "auto": 1.0 / X.shape[1]}
-    return by_name.get(estimator.gamma, estimator.gamma)
+    if estimator.gamma == "scale":
+        return 1.0 / (X.shape[1] * X.var()) if X.var() else 1.0
+    return 1.0 / X.shape[1] if estimator.gamma == "auto" else estimator.gamma
 
 
 def _weights(estimator: Any, y: Any, n: int, sample_weight: Any) -> np.ndarray:
     """Weight of each example in the estimator's sum, 1 unless told otherwise.  -> (n,)."""
     given = np.ones(n) if sample_weight is None else sample_weight
     weights = validate.array("sample_weight", given, (n,), dtype=float)
-    if getattr(estimator, "class_weight", None) is not None:
-        from sklearn.utils.class_weight import compute_sample_weight
+    validate.positive("The sum of sample_weight", weights.sum())
+    if getattr(estimator, "class_weight", None) is None:
+        return weights
+    codes = np.searchsorted(estimator.classes_, y)
+    return weights * _class_weights(estimator, np.asarray(y), weights)[codes]
 
-        weights = weights * compute_sample_weight(estimator.class_weight, y)
-    return weights
+
+def _class_weights(estimator: Any, y: np.ndarray, sample_weight: np.ndarray) -> np.ndarray:
+    """Weight of each class.  -> (k,).
+
+    "balanced" counts the examples of each class. Since scikit-learn 1.7 the linear models count
+    them with their weights; SVC, and all models before, count heads.
+    """
+    from sklearn.utils.class_weight import compute_class_weight
+
+    weighted = "sample_weight" in signature(compute_class_weight).parameters
+    options = (
+        {"sample_weight": sample_weight} if weighted and type(estimator).__name__ != "SVC" else {}
+    )
+    classes = estimator.classes_
+    weights = compute_class_weight(estimator.class_weight, classes=classes, y=y, **options)
+    return validate.array("The weights of the classes", weights, (len(classes),), dtype=float)
 
 
 def _loss(estimator: Any, coding: Coding, temperature: float) -> models.LinearLoss:
@@ -266,8 +294,8 @@ def _penalty(estimator: Any, coding: Coding, n: int, d: int) -> np.ndarray:
     if name == "PoissonRegressor":
         strength = estimator.alpha
     elif name == "Ridge":
-        strength = estimator.alpha / n
-    elif getattr(estimator, "penalty", "l2") is None:
+        strength = np.ravel(estimator.alpha)[0] / n  # one for each target, where it is an array
+    elif getattr(estimator, "penalty", "l2") in (None, "none"):
         strength = 0.0
     else:
         strength = 1.0 / (estimator.C * n)
@@ -281,13 +309,13 @@ def _n_outputs(coding: Coding) -> int:
     return 1 if coding.classes is None else len(coding.classes) - 1
 
 
-def _coefficients(estimator: Any, coding: Coding, inputs: np.ndarray) -> np.ndarray:
+def _coefficients(estimator: Any, coding: Coding) -> np.ndarray:
     """The estimator's own coefficients, laid out as the objective's theta.  -> (p,)."""
     if type(estimator).__name__ == "SVC":
-        F, dual = inputs[estimator.support_, :-1], estimator.dual_coef_[0]
-        coef = (F.T @ dual)[None]  # f(x) = sum_j dual_j k(x_j, x)
+        F = coding.transform(_array(estimator.support_vectors_))
+        coef = _array(estimator.dual_coef_) @ F  # f(x) = sum_j dual_j k(x_j, x)
     else:
-        coef = np.atleast_2d(estimator.coef_)
+        coef = np.atleast_2d(_array(estimator.coef_))
     Theta = coef.T
     if coding.intercept:
         Theta = np.vstack([Theta, np.atleast_1d(estimator.intercept_) / coding.intercept])
@@ -300,20 +328,42 @@ def _check_near(
     estimator: Any, objective: LinearObjective, start: np.ndarray, theta: np.ndarray
 ) -> None:
     """Refuse an estimator that is not at the minimum of the objective made from it."""
-    theirs, ours = (objective.losses.scores(t, objective.X) for t in (start, theta))
-    distance = np.linalg.norm(ours - theirs)
-    if not distance <= NEAR * np.linalg.norm(ours):
-        rounded = isinstance(objective.losses, models.SmoothHinge)
+    rounded = isinstance(objective.losses, models.SmoothHinge)
+    off = _distance(objective, start, theta, rounded)
+    if not off <= (NEAR_ROUNDED if rounded else NEAR):
         raise ValueError(
             f"Expected a {type(estimator).__name__} at its minimum on these examples, got one "
-            f"whose scores are {distance / np.linalg.norm(ours):.0%} away from it: pass the X, y "
-            "and sample_weight of its fit, or fit it with a smaller tol"
-            f"{', or lower the temperature' if rounded else ''}."
+            f"whose scores are {off:.0%} away from it: pass the X, y and sample_weight of its fit, "
+            f"or fit it with a smaller tol{', or lower the temperature' if rounded else ''}."
         )
 
 
-def _dense(X: Any) -> Any:
-    """Refuse sparse matrices, of which NumPy would make an array with one entry."""
-    if hasattr(X, "toarray"):
-        raise ValueError("from_sklearn expects dense X, got a sparse matrix: pass X.toarray().")
-    return X
+def _distance(
+    objective: LinearObjective, start: np.ndarray, theta: np.ndarray, rounded: bool
+) -> float:
+    """How far scores at `start` are from those at `theta`, relative to what they tell apart.
+
+    A large intercept is in all scores, so they are measured by their spread, or where that is
+    small, by what they do to the slopes of the losses.  A rounded hinge moves scores by itself.
+    """
+    loss = objective.losses
+    theirs, ours = (loss.scores(t, objective.X) for t in (start, theta))
+    if rounded:
+        return _ratio(ours - theirs, ours)
+    slopes, at_minimum = (loss.slope(S, objective.y) for S in (theirs, ours))
+    return min(
+        _ratio(ours - theirs, ours - ours.mean(axis=0)),
+        _ratio(slopes - at_minimum, at_minimum),
+    )
+
+
+def _ratio(a: np.ndarray, b: np.ndarray) -> float:
+    """||a|| / ||b||, and 0 for 0 / 0."""
+    a_size, b_size = float(np.linalg.norm(a)), float(np.linalg.norm(b))
+    return a_size / max(b_size, np.finfo(float).tiny)
+
+
+def _array(coefficients: Any) -> np.ndarray:
+    """Coefficients of an estimator, also where it was fitted on a sparse matrix or sparsified."""
+    dense = coefficients.toarray() if hasattr(coefficients, "toarray") else coefficients
+    return np.asarray(dense)

@@ -11,6 +11,7 @@ from numpy import ndarray
 from minfluence import validate
 from minfluence.hessian import Hessian
 from minfluence.inverse import Inverse
+from minfluence.minimum import tolerances, what_is_wrong
 from minfluence.seam import Objective
 from minfluence.solvers import NotConverged, NotPositiveDefinite, cg
 
@@ -27,7 +28,7 @@ class Fit:
     steps : int
         Newton steps tried.
     converged : bool
-        Whether `grad_norm` reached the tolerance.
+        Whether `grad_norm` reached the tolerance, at no saddle.
     """
 
     theta: ndarray
@@ -51,7 +52,8 @@ def fit(
     theta : array, shape (p,), optional
         Where to start; zeros by default. A network needs a random start: zeros is a saddle.
     gtol : float, optional
-        Stop when the gradient is shorter; default 1e-10, or 1e-5 for float32 data.
+        Stop when the gradient is shorter. By default it must be short beside what cancels in it,
+        and beside one example's push, whatever the units.
     max_steps : int
         Newton steps to try at most.
 
@@ -62,18 +64,30 @@ def fit(
     Warns
     -----
     NotConverged
-        When the gradient is still longer than `gtol` at the end.
+        When the gradient is still longer than `gtol` at the end, or has vanished at a saddle.
+
+    Raises
+    ------
+    ValueError
+        Where the risk at the start is not finite.
     """
+    objective = validate.objective(objective)
     if theta is None:
         if objective.p is None:
             raise ValueError("fit needs a starting point for this model: fit(objective, theta).")
         theta = np.zeros(objective.p)
-    theta = np.array(validate.theta(theta, objective.p), dtype=objective.dtype)  # a copy
-    if gtol is None:
-        gtol = default_gtol(objective)
+    theta = validate.cast("theta", validate.theta(theta, objective.p), objective.dtype).copy()
+    max_steps = validate.count("max_steps", max_steps)
+    given = None if gtol is None else validate.positive("gtol", gtol)
 
     g, risk, damping, steps = objective.grad(theta), objective.risk(theta), 0.0, 0
-    while np.linalg.norm(g) > gtol and steps < max_steps and damping < 1e12:
+    if not (np.isfinite(risk) and np.isfinite(g).all()):
+        raise ValueError(
+            "The risk where fit starts is NaN or infinite, or its gradient is: start where all "
+            "losses are finite, and scale features of very large numbers."
+        )
+    aim, enough = tolerances(objective, theta, given)
+    while np.linalg.norm(g) > aim and steps < max_steps and damping < 1e12:
         steps += 1
         step = _newton_step(objective, theta, g, damping)
         if step is not None:
@@ -83,31 +97,25 @@ def fit(
             level = new_risk <= risk + 1e-12 * abs(risk)
             if new_risk < risk or (level and np.linalg.norm(new_g) < np.linalg.norm(g)):
                 theta, g, risk = new, new_g, new_risk
+                aim, enough = tolerances(objective, theta, given)
                 damping = 0.0 if damping < 1e-6 else damping / 10
                 continue
+        if np.linalg.norm(g) <= enough:
+            break
         damping = max(1e-4, 10 * damping)
 
     grad_norm = float(np.linalg.norm(g))
-    if not grad_norm <= gtol:
-        warnings.warn(
-            f"fit stopped after {steps} steps with gradient norm {grad_norm:.1e} (asked: "
-            f"{gtol:.0e}): scale the features, raise l2, or allow more max_steps.",
-            NotConverged,
-            stacklevel=2,
-        )
-    return Fit(theta, grad_norm, steps, grad_norm <= gtol)
-
-
-def default_gtol(objective: Objective) -> float:
-    """A gradient this short is zero for practical purposes, in the data's precision."""
-    return 1e-10 if objective.dtype == np.float64 else 1e-5
+    trouble = what_is_wrong(objective, theta, grad_norm, enough)
+    if trouble:
+        warnings.warn(f"fit stopped after {steps} steps {trouble}.", NotConverged, stacklevel=2)
+    return Fit(theta, grad_norm, steps, not trouble)
 
 
 def _newton_step(
     objective: Objective, theta: ndarray, g: ndarray, damping: float
 ) -> ndarray | None:
     """-(H + damping I)^-1 g, solved more exactly as g shrinks; None where H curves down."""
-    rough = partial(cg, rtol=min(0.1, np.sqrt(np.linalg.norm(g))), max_steps=200)
+    rough = partial(cg, rtol=min(0.1, float(np.sqrt(np.linalg.norm(g)))), max_steps=200)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConverged)  # any descent direction will do
         try:

@@ -32,7 +32,7 @@ class Hessian:
     def __init__(
         self, objective: Objective, theta: ndarray, damping: float = 0.0, curvature: str = "hessian"
     ) -> None:
-        self.objective, self.theta = objective, theta
+        self.objective, self.theta = validate.objective(objective), theta
         self.damping = validate.number("damping", damping)
         self.curvature = validate.one_of("curvature", curvature, ("hessian", "gauss-newton"))
         self.shape = (len(theta), len(theta))
@@ -68,4 +68,5 @@ class Hessian:
 
 def dense(A: Any) -> ndarray:
     """Write any operator out as a matrix.  Something with ``A @ V`` -> (p, p)."""
+    A = validate.square(A)
     return np.asarray(A) if hasattr(A, "__array__") else A @ np.eye(A.shape[0])

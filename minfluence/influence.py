@@ -7,7 +7,7 @@ loss if the example is left out, minus the test loss now, so positive means help
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,8 @@ from minfluence import seam, validate
 from minfluence.hessian import Hessian
 from minfluence.inverse import Inverse
 from minfluence.memory import SCRATCH_BYTES, blocks, rows_in
+from minfluence.minimum import example_push, grad_norm
+from minfluence.report import Report
 from minfluence.seam import Objective, Solution
 
 # The equations ----------------------------------------------------------------------------------
@@ -78,65 +80,6 @@ class FarFromMinimum(UserWarning):
     """The gradient at theta is too large for influence to stand for retraining."""
 
 
-@dataclass
-class Report:
-    """What stands behind the scores of an `Influence`.
-
-    Attributes
-    ----------
-    solver : str
-    damping : float
-    curvature : str
-    grad_norm : float
-        Length of the risk's gradient at theta.
-    example_push : float
-        Root mean square length of one example's share ``w_i ∇L(z_i)`` of that gradient: leaving
-        one example out is a step of this size, so `grad_norm` should be far smaller.
-    solves : list of Solution
-        One for each block of right-hand sides, without `x`: `steps`, `residual`, `converged`.
-    """
-
-    solver: str
-    damping: float
-    curvature: str
-    grad_norm: float
-    example_push: float
-    solves: list[Solution] = field(default_factory=list)
-
-    @property
-    def converged(self) -> bool:
-        """Whether every solve so far reached its tolerance."""
-        return all(np.all(s.converged) for s in self.solves)
-
-    @property
-    def residual(self) -> float:
-        """The largest relative residual so far."""
-        return max((float(np.max(s.residual)) for s in self.solves), default=0.0)
-
-    @property
-    def steps(self) -> int:
-        """The most steps that any right-hand side took."""
-        return max((int(np.max(s.steps)) for s in self.solves), default=0)
-
-    @property
-    def spread(self) -> float | None:
-        """The largest relative standard error of a stochastic solve; None without one."""
-        return max(
-            (float(np.max(s.spread)) for s in self.solves if s.spread is not None), default=None
-        )
-
-    def __str__(self) -> str:
-        spread = "" if self.spread is None else f"spread {self.spread:.1e}, "
-        converged = "all converged" if self.converged else "NOT all converged"
-        on = "" if self.curvature == "hessian" else f" on the {self.curvature} matrix"
-        return (
-            f"solver {self.solver}, damping {self.damping:g}{on}; "
-            f"gradient norm {self.grad_norm:.1e} (one example's push: {self.example_push:.1e}); "
-            f"{len(self.solves)} block solves, at most {self.steps} steps, "
-            f"residual {self.residual:.1e}, {spread}{converged}"
-        )
-
-
 class Influence:
     """Find the training examples that a prediction rests on.
 
@@ -177,7 +120,7 @@ class Influence:
         curvature: str = "hessian",
     ) -> None:
         self.objective = objective
-        self.theta = validate.theta(theta, objective.p)
+        self.theta = validate.theta(theta, objective.p).copy()
         self.H = Hessian(objective, self.theta, damping, curvature)
         self._inverse = Inverse(self.H, solver)
         self._latest: Any = None  # the latest test gradients and their s_test
@@ -185,10 +128,10 @@ class Influence:
             self._inverse.name,
             self.H.damping,
             curvature,
-            float(np.linalg.norm(objective.grad(self.theta))),
-            _example_push(objective, self.theta),
+            grad_norm(objective, self.theta),
+            example_push(objective, self.theta),
         )
-        if self.report.grad_norm > self.report.example_push:
+        if not self.report.grad_norm <= self.report.example_push:
             warnings.warn(
                 f"The gradient norm at theta is {self.report.grad_norm:.1e}, more than one "
                 f"example's push on it ({self.report.example_push:.1e}): theta is not close to a "
@@ -295,7 +238,7 @@ class Influence:
             Compare with `minfluence.actual_perturbed_change`.
         """
         o = self.objective
-        indices = validate.replacements(indices, o.n, len(X_new))
+        indices = validate.replacements(indices, o.n, X_new)
         before = o.test_grads(self.theta, *o.examples(indices))  # the penalty cancels
         moved = o.test_grads(self.theta, X_new, y_new)
         s_test = self.s_test(X_test, y_test)
@@ -340,15 +283,16 @@ class Influence:
 
     def _test_points(self, X_test: Any, y_test: Any) -> tuple[ndarray, ndarray, bool]:
         """Test points as rows, and whether it was a single one."""
-        X_test, y_test = np.asarray(X_test), np.asarray(y_test)
+        X_test, y_test = validate.inputs("X_test", X_test), validate.real("y_test", y_test)
         single = X_test.ndim == len(self.objective.example_shape) and y_test.ndim == 0
         return (X_test[None], y_test[None], True) if single else (X_test, y_test, False)
 
     def _solved(self, gradients: ndarray) -> ndarray:
         """H⁻¹ times each row; the latest rows are remembered, so asking again is free."""
-        if self._latest is None or not np.array_equal(self._latest[0], gradients):
-            self._latest = gradients.copy(), s_test(self._solve, gradients)
-        return self._latest[1]
+        latest = self._latest  # read once: another thread may ask for other rows meanwhile
+        if latest is None or not np.array_equal(latest[0], gradients):
+            latest = self._latest = gradients.copy(), s_test(self._solve, gradients)
+        return latest[1]
 
     def _solve(self, B: ndarray) -> Solution:
         """H⁻¹ B, noted in the report."""
@@ -356,10 +300,3 @@ class Influence:
         self.report.solver = self._inverse.name
         self.report.solves.append(replace(solution, x=None))
         return solution
-
-
-def _example_push(objective: Objective, theta: ndarray) -> float:
-    """Root mean square of ||w_i ∇L(z_i)||, from eight random directions (Hutchinson)."""
-    V = np.random.default_rng(0).standard_normal((theta.size, 8))
-    dots = objective.example_dots(theta, V)  # E (g . v)^2 = ||g||^2
-    return float(np.sqrt(np.mean((objective.weights[:, None] * dots) ** 2)))

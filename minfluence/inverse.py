@@ -8,7 +8,8 @@ from minfluence import validate
 from minfluence.hessian import Hessian
 from minfluence.memory import FACTOR_LIMIT
 from minfluence.seam import Solution, Solver
-from minfluence.solvers import cg, direct, factorize, lissa
+from minfluence.solvers import cg, direct, factorize
+from minfluence.stochastic import lissa
 
 SMALL = 2_000  # parameters up to which a factorisation is cheap, and exact, for any objective
 STEPS = 40  # products that CG takes for one right-hand side, roughly, when it is preconditioned
@@ -53,7 +54,7 @@ class Inverse:
             solver = self._cheapest(1 if B.ndim == 1 else B.shape[1])
             self.name = f"auto ({_name(solver)})"
         if solver is direct:
-            self._factor = self._factor or factorize(self.H)
+            self._factor = self._factor or factorize(self.H, unique=False)
             return self._factor(B)
         o = self.H.objective
         solution = validate.solution(solver(self.H, o.to_native(B)))

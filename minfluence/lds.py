@@ -68,10 +68,14 @@ def retrain(
     validate.count("repeats", repeats)
     if train is None:
         train = _fit_each(objective, theta_hat)
+    trained = [
+        validate.array("train(kept, repeat)", train(kept, r), (len(kept), "p"))
+        for r in range(repeats)
+    ]
     return np.stack(
         [
-            np.stack([objective.test_losses(t, X_test, y_test) for t in train(kept, r)], axis=1)
-            for r in range(repeats)
+            np.stack([objective.test_losses(theta, X_test, y_test) for theta in thetas], axis=1)
+            for thetas in trained
         ]
     )
 
@@ -153,6 +157,7 @@ def lds(
             f"Expected scores (m, n) and outcomes (m, k) of at least 3 subsets, "
             f"got {scores.shape} and {outcomes.shape} with {len(kept)} subsets."
         )
+    validate.count("The number of test points", len(scores))
     validate.finite("scores", scores)
     validate.finite("outcomes", outcomes)
     predicted = scores @ kept.T  # (m, n) @ (n, k) -> (m, k)
@@ -179,6 +184,8 @@ def _check_kept(kept: Any, n: int) -> np.ndarray:
             f"kept must be booleans of shape (k, {n}), one row for each subset, got {kept.dtype} "
             f"of shape {kept.shape}: random_halves makes them."
         )
+    if not kept.any(axis=1).all():
+        raise ValueError("Expected subsets with at least one example, got an empty one.")
     if len(set(kept.sum(axis=1).tolist())) > 1:
         raise ValueError(
             "Expected subsets of equal size, got several sizes: with these, a constant added to "

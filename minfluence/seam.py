@@ -287,16 +287,12 @@ class Solution:
         Products with `A` that the solution of each right-hand side took.
     residual : float, or array, shape (k,)
         ``||b - A x|| / ||b||``, computed from the final `x`; NaN never, 0 for ``b = 0``.
-    spread : float, or array, shape (k,), optional
-        Error bar of a stochastic solver: the standard error of `x` over its repeats, relative to
-        ``||x||``. None for the others, and for a single repeat, which cannot know it.
     """
 
     x: Any
     converged: Any
     steps: Any
     residual: Any
-    spread: Any = None
 
 
 class Solver(Protocol):

@@ -9,8 +9,10 @@ one function can know of its input, it says itself.
 from numbers import Integral, Real
 from typing import Any
 
+import autograd.numpy as anp
 import numpy as np
-from array_api_compat import array_namespace, is_numpy_array
+from array_api_compat import array_namespace, is_array_api_obj, is_numpy_array
+from autograd import grad
 
 from minfluence import seam
 
@@ -41,6 +43,13 @@ def positive(name: str, value: Any, remedy: str = "") -> float:
     return float(value)
 
 
+def fraction(name: str, value: Any) -> float:
+    """A number between 0 and 1."""
+    if not (isinstance(value, Real) and 0 < float(value) < 1):
+        raise ValueError(f"{name} must be a number between 0 and 1, got {_plain(value)!r}.")
+    return float(value)
+
+
 def _plain(value: Any) -> Any:
     """A number of NumPy's as one of Python's, which reads better in a sentence."""
     return value.item() if isinstance(value, np.generic) else value
@@ -56,7 +65,11 @@ def one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
 
 def precision(dtype: Any) -> np.dtype:
     """float64 or float32."""
-    if np.dtype(dtype) not in (np.float32, np.float64):
+    try:
+        known = np.dtype(dtype) in (np.float32, np.float64)
+    except TypeError:
+        known = False
+    if not known:
         raise ValueError(f"dtype must be float64 or float32, got {dtype!r}.")
     return np.dtype(dtype)
 
@@ -76,7 +89,7 @@ def generator(rng: Any) -> np.random.Generator:
 
 def array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any = None) -> np.ndarray:
     """A finite array of this shape, in which a word stands for any length."""
-    a = np.asarray(value)
+    a = real(name, value)
     fits = a.ndim == len(shape) and all(
         isinstance(expected, str) or expected == size
         for expected, size in zip(shape, a.shape, strict=True)
@@ -84,18 +97,53 @@ def array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any = None
     if not fits:
         raise ValueError(f"{name} must have shape {_spelled(shape)}, got {a.shape}.")
     finite(name, a)
-    return a if dtype is None else a.astype(dtype, copy=False)
+    return a if dtype is None else cast(name, a, dtype)
 
 
-def finite(name: str, values: np.ndarray) -> None:
-    """Numbers without NaN or infinity among them."""
-    if values.dtype.kind not in "fiub":
-        raise ValueError(f"{name} must hold numbers, got dtype {values.dtype}.")
-    if not np.isfinite(values).all():
+def real(name: str, value: Any) -> np.ndarray:
+    """Real numbers as an array: no words, no complex numbers, and no mask that would be lost."""
+    value = unmasked(name, value)
+    try:
+        a = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} must be an array, got rows of several lengths.") from None
+    if a.dtype.kind not in "fiub":
+        what = "real numbers" if a.dtype.kind == "c" else "numbers"
+        raise ValueError(f"{name} must hold {what}, got dtype {a.dtype}.")
+    return a
+
+
+def unmasked(name: str, value: Any) -> Any:
+    """Anything but a masked array, whose mask would be lost."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise ValueError(
+            f"{name} is a masked array, whose mask would be lost: drop the masked entries, or fill "
+            "them with .filled(value)."
+        )
+    return value
+
+
+def finite(name: str, values: Any) -> np.ndarray:
+    """Real numbers without NaN or infinity among them, as an array."""
+    a = real(name, values)
+    if not np.isfinite(a).all():
         raise ValueError(
             f"{name} holds NaN or infinity where finite numbers are expected: drop or fill those "
             "entries first."
         )
+    return a
+
+
+def cast(name: str, a: np.ndarray, dtype: Any) -> np.ndarray:
+    """Finite numbers in the precision of the computation, where they must be finite too."""
+    with np.errstate(over="ignore"):
+        narrow = a.astype(dtype, copy=False)
+    if not np.isfinite(narrow).all():
+        raise ValueError(
+            f"{name} holds numbers too large for {np.dtype(dtype).name}: rescale it, or use "
+            "float64."
+        )
+    return narrow
 
 
 def _spelled(shape: tuple[int | str, ...]) -> str:
@@ -104,7 +152,7 @@ def _spelled(shape: tuple[int | str, ...]) -> str:
 
 def theta(value: Any, p: int | None = None) -> np.ndarray:
     """Parameters as one finite, flat vector, of length `p` when that is known."""
-    a = np.asarray(value)
+    a = real("theta", value)
     if a.dtype.kind in "iub":
         a = a.astype(float)
     if a.ndim != 1 or (p is not None and a.size != p):
@@ -119,35 +167,60 @@ def theta(value: Any, p: int | None = None) -> np.ndarray:
 
 def columns(V: Any, p: int, dtype: Any = np.float64) -> np.ndarray:
     """A vector (p,) or a block of columns (p, k)."""
-    V = np.asarray(V, dtype=dtype)
+    V = finite("The vector", V)
     if V.ndim not in (1, 2) or len(V) != p:
         raise ValueError(
             f"Expected a vector of shape ({p},) or ({p}, k) for k columns, got {V.shape}."
         )
-    return V
+    return cast("The vector", V, dtype)
 
 
 def rows(name: str, value: Any, p: int) -> np.ndarray:
     """One row (p,) or several (m, p)."""
-    a = np.asarray(value)
+    a = floating(name, finite(name, value))
     if a.ndim not in (1, 2) or a.shape[-1] != p:
         raise ValueError(f"{name} must have shape ({p},) or (m, {p}), got {a.shape}.")
     return a
 
 
-def floating(A: Any) -> Any:
-    """An array of floats: whole numbers, and what is no array yet, become float64."""
-    if not hasattr(A, "dtype"):
-        A = np.asarray(A)
-    return A.astype(np.result_type(A, np.float32), copy=False) if is_numpy_array(A) else A
+def floating(name: str, value: Any) -> Any:
+    """Real numbers as floats, float64 if they were whole; a tensor stays one, on its device."""
+    a = value if _is_tensor(value) else real(name, value)
+    xp = array_namespace(a)
+    if xp.isdtype(a.dtype, "complex floating"):
+        raise ValueError(f"{name} must hold real numbers, got dtype {a.dtype}.")
+    if not xp.isdtype(a.dtype, "real floating"):
+        return xp.astype(a, xp.float64)
+    return a if _is_tensor(a) else a.astype(np.result_type(a, np.float32), copy=False)
 
 
-def right_hand_sides(b: Any) -> Any:
-    """One right-hand side (p,) or a block (p, k), always as a finite block (p, k)."""
-    B = floating(b).reshape(len(b), -1)
-    if not array_namespace(B).isfinite(B).all():
+def _is_tensor(value: Any) -> bool:
+    """An array that is not NumPy's."""
+    return is_array_api_obj(value) and not is_numpy_array(value)
+
+
+def square(A: Any) -> Any:
+    """Something with ``A @ v`` of shape (p, p); what has no shape becomes an array."""
+    A = A if hasattr(A, "shape") else np.asarray(A)
+    if len(A.shape) != 2 or A.shape[0] != A.shape[1] or not A.shape[0]:
+        raise ValueError(
+            f"Expected a square matrix, or an operator of shape (p, p), got shape {tuple(A.shape)}."
+        )
+    return A
+
+
+def right_hand_sides(A: Any, b: Any) -> Any:
+    """One right-hand side (p,) or several (p, k) for A (p, p), always as a block (p, k)."""
+    b = floating("The right-hand side b", b)
+    p = square(A).shape[0] if hasattr(A, "shape") else len(b) if b.ndim else 0
+    if b.ndim not in (1, 2) or b.shape[0] != p:
+        raise ValueError(
+            f"The right-hand side b must have shape ({p},) or ({p}, k), as the matrix has {p} "
+            f"rows, got {tuple(b.shape)}."
+        )
+    if not array_namespace(b).isfinite(b).all():
         raise ValueError("The right-hand side b holds NaN or infinity.")
-    return B
+    return b if b.ndim == 2 else b[:, None]
 
 
 # Examples -----------------------------------------------------------------------------------------
@@ -169,9 +242,9 @@ def examples(
     Returns
     -------
     X, y : arrays
-        `X` in the given dtype; `y` as it came, or in the given dtype if it holds floats.
+        `X` in the given dtype, and `y` if it holds floats; whole numbers and booleans as int64.
     """
-    X, y = np.asarray(X), np.asarray(y)
+    X, y = inputs("X", X), real("y", y)
     if X.ndim < 2 or y.ndim != 1 or len(X) != len(y):
         raise ValueError(
             "Expected X of shape (n, ...) and y of shape (n,), one row and one label per example, "
@@ -187,7 +260,20 @@ def examples(
         )
     finite("X", X)
     finite("y", y)
-    return X.astype(dtype, copy=False), y.astype(dtype) if y.dtype.kind == "f" else y
+    return cast("X", X, dtype), cast("y", y, dtype if y.dtype.kind == "f" else np.int64)
+
+
+def inputs(name: str, X: Any) -> np.ndarray:
+    """Inputs as an array; a sparse matrix would become an array with one entry."""
+    if hasattr(X, "toarray"):
+        raise ValueError(f"{name} is a sparse matrix, expected a dense array: use .toarray().")
+    return real(name, X)
+
+
+def own(a: np.ndarray, given: Any) -> np.ndarray:
+    """An array that its giver cannot change: a copy, unless it shares nothing or is read-only."""
+    shared = a.flags.writeable and isinstance(given, np.ndarray) and np.may_share_memory(a, given)
+    return a.copy() if shared else a
 
 
 def labels(y: np.ndarray, allowed: Any, expected: str, remedy: str) -> None:
@@ -205,42 +291,48 @@ def some(y: np.ndarray) -> str:
 
 def indices(value: Any, n: int) -> np.ndarray:
     """Distinct positions in 0 .. n - 1, one or several, as an array."""
-    a = np.atleast_1d(np.asarray(value))
-    if a.ndim != 1 or a.size == 0 or a.dtype.kind not in "iu":
-        raise ValueError(f"Expected one index or a list of indices (whole numbers), got {value!r}.")
-    if a.min() < 0 or a.max() >= n:
-        raise ValueError(f"Indices must lie in 0 .. {n - 1}, got {a.min()} .. {a.max()}.")
+    a = _positions(value, n)
     if len(np.unique(a)) < len(a):
         raise ValueError(f"Each index may occur once, got {a.tolist()}.")
     return a
 
 
-def replacements(value: Any, n: int, k: int) -> np.ndarray:
-    """Positions in 0 .. n - 1 of what `k` new examples replace; one may be named several times."""
-    a = np.atleast_1d(np.asarray(value))
-    if a.shape != (k,) or a.dtype.kind not in "iu" or not a.size:
+def replacements(value: Any, n: int, X_new: Any) -> np.ndarray:
+    """Positions in 0 .. n - 1 of what new examples replace; one may be named several times."""
+    a, k = _positions(value, n), len(X_new) if np.ndim(X_new) else 0
+    if len(a) != k:
         raise ValueError(
             f"Expected one index for each changed example, {k} in all: one example takes the place "
             f"of one. Got {value!r}."
         )
-    indices(np.unique(a), n)
+    return a
+
+
+def _positions(value: Any, n: int) -> np.ndarray:
+    """One position in 0 .. n - 1, or several."""
+    a = np.atleast_1d(np.asarray(value))
+    if a.ndim != 1 or a.size == 0 or a.dtype.kind not in "iu":
+        raise ValueError(f"Expected one index or a list of indices (whole numbers), got {value!r}.")
+    if a.min() < 0 or a.max() >= n:
+        raise ValueError(f"Indices must lie in 0 .. {n - 1}, got {a.min()} .. {a.max()}.")
     return a
 
 
 def weights(value: Any, n: int, dtype: Any) -> np.ndarray:
-    """One finite number for each example."""
-    a = np.asarray(value, dtype=dtype)
-    if a.shape != (n,) or not np.isfinite(a).all():
-        raise ValueError(f"weights must be {n} finite numbers, got shape {a.shape}.")
+    """One finite number for each example, and not 0 for all of them."""
+    a = array("weights", value, (n,), dtype).copy()
+    if not a.any():
+        raise ValueError("weights are 0 for every example: give at least one of them some weight.")
     return a
 
 
 def weight_columns(value: Any, n: int) -> np.ndarray:
     """One column of n weights for each of at least one refit."""
-    a = np.asarray(value)
-    if a.ndim != 2 or len(a) != n or not a.size or not np.isfinite(a).all():
+    a = array("weights, one column for each refit,", value, (n, "k"))
+    if not a.size or not a.any(axis=0).all():
         raise ValueError(
-            f"weights must be finite, one column of {n} for each refit, got shape {a.shape}."
+            "weights must have at least one column, and in each some example with weight, "
+            f"got shape {a.shape}{' with a column of zeros' if a.size else ''}."
         )
     return a
 
@@ -250,16 +342,28 @@ def weight_columns(value: Any, n: int) -> np.ndarray:
 
 def l2(value: Any, p: int | None, dtype: Any = np.float64) -> float | np.ndarray:
     """One strength of the penalty for all parameters, or one for each of them (p,)."""
-    if not (isinstance(value, np.ndarray) and value.ndim):
-        return number("l2", value)
-    good = value.dtype.kind in "fiu" and p in (None, value.size) and value.ndim == 1
-    if not (good and np.isfinite(value).all() and (value >= 0).all()):
+    if np.ndim(value) == 0:
+        strength = number("l2", value.item() if isinstance(value, np.ndarray) else value)
+        cast("l2", np.asarray(strength), dtype)
+        return strength
+    a = finite("l2", value)
+    if a.ndim != 1 or p not in (None, a.size) or (a < 0).any():
         expected = "a vector with one for each parameter" if p is None else f"a vector of {p}"
         raise ValueError(
             f"l2 must be a number of at least 0, or {expected}, "
-            f"got an array of shape {value.shape}."
+            f"got an array of shape {a.shape}{' with a negative entry' if (a < 0).any() else ''}."
         )
-    return value.astype(dtype)
+    return cast("l2", a, dtype).copy()
+
+
+def objective(value: Any) -> seam.Objective:
+    """An objective: whatever knows its Hessian's products."""
+    if not hasattr(value, "hvp_at"):
+        raise ValueError(
+            "Expected an objective, such as LinearObjective(losses, X, y, l2), "
+            f"got {type(value).__name__}."
+        )
+    return value
 
 
 def losses(value: Any) -> Any:
@@ -272,6 +376,31 @@ def losses(value: Any) -> Any:
     if not callable(value):
         raise ValueError(f"losses must be callable, losses(theta, X, y) -> (n,), got {value!r}.")
     return value
+
+
+def losses_by_autograd(losses: Any, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> None:
+    """Losses of a few examples: one for each, whatever the others, and autograd follows them."""
+    theta = 0.1 * np.random.default_rng(0).standard_normal(theta.size).astype(theta.dtype)
+    with np.errstate(all="ignore"):
+        try:
+            values, fewer = losses(theta, X, y), losses(theta, X[:2], y[:2])
+            grad(lambda t: anp.sum(losses(t, X, y)))(theta)
+        except Exception as error:
+            raise ValueError(
+                f"losses(theta, X, y) failed on {len(X)} examples with theta of {theta.size} "
+                f"parameters ({type(error).__name__}: {' '.join(str(error).split())[:120]}): is p "
+                "right, and are the losses written with autograd.numpy?"
+            ) from error
+    if np.shape(values) != (len(X),):
+        raise ValueError(
+            f"losses(theta, X, y) must return one loss per example, shape ({len(X)},), "
+            f"got {np.shape(values)}."
+        )
+    if not np.allclose(values[:2], fewer, rtol=1e-3, atol=1e-5, equal_nan=True):
+        raise ValueError(
+            "The loss of an example depends on the other examples: what influence means is then "
+            "undefined. Use means and scales that were computed before."
+        )
 
 
 def scored(losses: Any) -> seam.ScoredLosses:

@@ -21,8 +21,6 @@ import minfluence as mi
 from minfluence import models
 from minfluence.objectives.sharded import Chunks, ShardedObjective
 
-TORCH_TAKES_ANY_L2 = False  # True once TorchObjective takes a vector l2, and fold_l2
-
 KINDS = ["linear", "autograd", "linear parts", "linear chunks", "autograd parts"]
 KINDS += ["torch", "torch parts"] if HAS_TORCH else []
 REAL = ["squared", "huber", "poisson"]
@@ -277,9 +275,8 @@ def problems(draw, kinds=KINDS, names=NAMES, dtypes=(np.float64, np.float32), an
         y[:c] = range(c)  # every class occurs
 
     weights, reweighted = weights_of(draw, rng, n, any_weights)
-    any_l2 = TORCH_TAKES_ANY_L2 or not kind.startswith("torch")
-    l2, scalar = l2_of(draw, rng, units, any_l2)
-    fold = " " in kind or not any_l2 or draw(st.booleans(), label="fold_l2")
+    l2, scalar = l2_of(draw, rng, units)
+    fold = " " in kind or draw(st.booleans(), label="fold_l2")
     ints = ["int64", "int32", "int8", "float64", "float32"]
     integral = name in CLASSES + SIGNS + ["tanh", "poisson"]
     label_dtype = draw(st.sampled_from(ints), label="labels") if integral else dtype
@@ -303,6 +300,8 @@ def problems(draw, kinds=KINDS, names=NAMES, dtypes=(np.float64, np.float32), an
         kinked=name in ("huber", "hinge", "squared_hinge"),
         autodiff=natural_size(kind, name, parameter),
     )
+    cuts = st.sets(st.integers(1, n - 1), max_size=3).map(sorted).map(tuple)
+    batch_sizes = st.sampled_from([256, 1, 2, 3, n - 1, n])
     problem = Problem(
         kind=kind,
         name=name,
@@ -312,9 +311,9 @@ def problems(draw, kinds=KINDS, names=NAMES, dtypes=(np.float64, np.float32), an
         labels=label_dtype,
         reweighted=reweighted,
         scalar=scalar,
-        cuts=tuple(sorted(draw(st.sets(st.integers(1, n - 1), max_size=3), label="cuts"))),
-        rows=draw(st.integers(1, n + 1), label="rows"),
-        batch_size=draw(st.sampled_from([256, 1, 2, 3, n - 1, n]), label="batch_size"),
+        cuts=draw(cuts, label="cuts") if "parts" in kind else (),
+        rows=draw(st.integers(1, n + 1), label="rows") if "chunks" in kind else n,
+        batch_size=draw(batch_sizes, label="batch_size") if "torch" in kind else n,
         indices=rng.permutation(n)[:3],
         reference=numbers,
     )
@@ -379,10 +378,10 @@ def weights_of(draw, rng, n, any_weights):
     return weights, choice != "mean"
 
 
-def l2_of(draw, rng, units, any_l2):
+def l2_of(draw, rng, units):
     """Strengths of the penalty (p,), and whether they are one number."""
     size = draw(st.sampled_from([0.1, 0.0, 1e-3, 1.0]), label="l2")
-    if any_l2 and draw(st.booleans(), label="vector l2"):
+    if draw(st.booleans(), label="vector l2"):
         l2 = size * rng.uniform(0.5, 2.0, len(units)) * units**2
         l2[0] *= draw(st.booleans(), label="penalised intercept")
         return l2, False

@@ -25,8 +25,8 @@ MAY_IMPORT = {
     for name, allowed in ROW.findall((ROOT / "ARCHITECTURE.md").read_text("utf-8"))
 }
 CORE = (
-    "seam memory objectives/base objectives/autograd objectives/linear hessian solvers inverse fit "
-    "influence refits"
+    "seam memory objectives/base objectives/autograd objectives/linear hessian solvers stochastic "
+    "inverse fit influence refits"
 ).split()
 HEAVY = ["torch", "matplotlib", "sklearn", "ipywidgets", "anywidget"]
 FILES = sorted(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from minfluence import LinearObjective, attack, fit, models
+from minfluence import LinearObjective, ShardedObjective, attack, fit, models
 from minfluence.attacks import pixels, project
 
 
@@ -136,3 +136,40 @@ def test_images_that_are_not_the_models_are_refused(toy):
         attack(objective, theta, [3, 5], images[[3]], X_test, y_test, progress=False)
     with pytest.raises(ValueError, match=r"features of shape \(1, 8\).*trained on \(1, 4\)"):
         attack(objective, theta, [3], np.ones((1, 2, 4)), X_test, y_test, progress=False)
+
+
+def test_images_in_another_scale_or_of_other_examples_are_refused(toy):
+    objective, theta, images, X_test, y_test = toy
+
+    def attacked(pictures, feature_map=scaled, indices=(3, 5)):
+        points = X_test, y_test
+        options = {"feature_map": feature_map, "steps": 1, "progress": False}
+        return attack(objective, theta, indices, pictures, *points, **options)
+
+    of = images[[3, 5]]
+    for pictures in (of[::-1], images[[3, 6]], of + 0.5, of / 255):
+        with pytest.raises(ValueError, match=r"objective.X\[indices\], but differs .* scale of X"):
+            attacked(pictures)
+    with pytest.raises(ValueError, match="features that the model was trained on"):
+        attacked(of, pixels)
+    with pytest.raises(ValueError, match="grey levels from 0 to 255, got values from 0"):
+        attacked(of / 255, lambda x: (pixels(x)[0] - 0.5, pixels(x)[1]))
+    for shift in (255, -255):
+        with pytest.raises(ValueError, match="grey levels from 0 to 255, got values from"):
+            attacked(of + shift, lambda x, shift=shift: scaled(x - shift))
+    with pytest.raises(ValueError, match="return two things"):
+        attacked(of, lambda x: scaled(x)[0])
+    with pytest.raises(ValueError, match=r"must have shape \(2, 2, 2\), got \(2, 4\)"):
+        attacked(of, lambda x: (scaled(x)[0], lambda v: v))
+    for bad in (of * np.nan, of * 1j, of.astype(str)):
+        with pytest.raises(ValueError, match="images (holds NaN|must hold (real )?numbers)"):
+            attacked(bad)
+    assert attacked(of.astype(np.uint8)).losses.shape == (2, 1)
+    assert attacked((of + 1e-4).astype(np.float32)).losses.shape == (2, 1)  # rounding is no matter
+
+
+def test_an_objective_of_parts_has_no_images_to_change(toy):
+    objective, theta, images, X_test, y_test = toy
+    parts = ShardedObjective([objective])
+    with pytest.raises(ValueError, match="cannot be changed, only weighted"):
+        attack(parts, theta, [3], images[[3]], X_test, y_test, feature_map=scaled, progress=False)

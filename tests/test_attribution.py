@@ -2,12 +2,14 @@
 
 from functools import partial
 
+import autograd.numpy as anp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from problems import make_examples, make_problem
 from scipy.linalg import block_diag
 from scipy.sparse.linalg import eigsh
+from scipy.special import expit
 
 import minfluence as mi
 from minfluence.attribution import (
@@ -24,6 +26,7 @@ from minfluence.attribution import (
     train,
     trak,
 )
+from minfluence.objectives.sharded import ShardedObjective
 
 L2, DAMPING = 0.02, 0.1
 
@@ -111,6 +114,65 @@ def test_training_comes_close_to_a_minimum(convex):
 def test_inputs_of_another_width_are_refused():
     with pytest.raises(ValueError, match="Expected inputs of width 3, got 4"):
         mi.AutogradObjective(MLP((3, 2)), *make_examples("softmax"))
+
+
+@pytest.mark.parametrize("wrong", [-1, 3, 0.7])
+def test_labels_that_are_no_class_are_refused_by_every_door(wrong, small):
+    o, theta, X, y = small
+    bad = np.where(np.arange(o.n) == 4, wrong, o.y)
+    bad_test = np.array([0, wrong, 1])
+    for call in (
+        lambda: mi.AutogradObjective(o.losses, o.X, bad, L2),
+        lambda: o.test_losses(theta, X, bad_test),
+        lambda: o.on(o.X, bad),
+        lambda: representer(o, theta, X, bad_test),
+        lambda: train(o.losses, theta, o.X, bad, L2, steps=1),
+    ):
+        with pytest.raises(ValueError, match=r"expects labels 0 \.\. 2, got .*: relabel them"):
+            call()
+
+
+def test_a_class_may_be_absent_from_the_examples_of_a_network(small):
+    o, theta, *_ = small
+    some = o.y < 2
+    assert np.isfinite(mi.AutogradObjective(o.losses, o.X[some], o.y[some], L2).risk(theta))
+
+
+@pytest.mark.parametrize("widths", [(3,), (3, 0, 2), (3, 2.5, 2), (3, 1)])
+def test_a_network_without_layers_units_or_classes_is_refused(widths):
+    with pytest.raises(ValueError, match="must be a whole number"):
+        MLP(widths)
+
+
+def test_parameters_of_another_network_are_refused(small):
+    o, theta, X, y = small
+    with pytest.raises(ValueError, match="must hold the 43 parameters .* got 44"):
+        o.losses(np.append(theta, 0.0), X, y)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"X": lambda X: X[:5]},
+        {"y": lambda y: y[:, None]},
+        {"starts": lambda t: t[:-1]},
+        {"X": lambda X: X[0]},
+        {"starts": lambda t: np.stack([t, t]), "X": lambda X: np.stack([X, X, X])},
+    ],
+)
+def test_training_on_what_does_not_fit_together_is_refused(change, small):
+    o, theta, *_ = small
+    given = {"starts": theta, "X": o.X, "y": o.y}
+    given |= {name: f(given[name]) for name, f in change.items()}
+    with pytest.raises(ValueError, match="one row and one label for each example"):
+        train(o.losses, *given.values(), L2, steps=1)
+
+
+def test_training_starts_from_whole_numbers_and_shares_examples_among_networks(small):
+    o, *_ = small
+    apart, _ = train(o.losses, np.zeros(o.p), o.X, o.y, L2, steps=3)
+    together, _ = train(o.losses, np.zeros((2, o.p), int), o.X.tolist(), o.y, L2, steps=3)
+    assert_allclose(together, np.stack([apart, apart], axis=1), atol=1e-12)
 
 
 # Arnoldi ----------------------------------------------------------------------------------------
@@ -298,7 +360,7 @@ def test_tracin_is_the_derivative_of_training_by_the_weight_for_small_steps(smal
 
 def test_tracin_needs_a_step_size_for_each_checkpoint(small):
     o, theta, X, y = small
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="one step size for each checkpoint, .* got 2 for 1"):
         tracin(o, [theta], [0.1, 0.1], X, y)
     with pytest.raises(ValueError, match="at least one checkpoint"):
         tracin(o, [], [], X, y)
@@ -341,6 +403,57 @@ def test_a_width_without_an_inverse_is_refused(small):
         trak(o, [theta], X, y, width=30)
 
 
+def trak_of_margins(X, y, X_test, y_test, theta, width):
+    """TRAK of logistic regression, whose log-odds are the margins ``y X theta``."""
+    P = np.random.default_rng(0).standard_normal((len(theta), width)) / np.sqrt(width)
+    phi, phi_test = (labels[:, None] * Z @ P for Z, labels in ((X, y), (X_test, y_test)))
+    q, q_test = (expit(-labels * (Z @ theta)) for Z, labels in ((X, y), (X_test, y_test)))
+    kernel = phi_test @ np.linalg.solve(phi.T @ phi / len(X), phi.T)
+    return -q_test[:, None] * kernel * q
+
+
+@pytest.mark.parametrize("margin", [10, 30, 60, 800])
+def test_an_example_beyond_doubt_has_the_gradient_of_its_log_odds_in_trak(margin):
+    X, y = make_examples("logistic")
+    theta = np.array([1.0, -1.0, 0.5, 0.2])
+    X[3] = margin * y[3] * theta / (theta @ theta)  # its probability is 1 to the last digit
+    X_test, y_test = make_examples("logistic", 5, seed=1)
+    expected = trak_of_margins(X, y, X_test, y_test, theta, width=4)
+    both = np.column_stack([np.zeros_like(theta), theta]).ravel()  # as a softmax of two classes
+    linear = mi.LinearObjective(mi.models.logistic, X, y, L2)
+    classes = mi.LinearObjective(mi.models.softmax(2), X, (y > 0).astype(int), L2)
+    own = mi.AutogradObjective(lambda t, X, y: anp.logaddexp(0, -y * (X @ t)), X, y, L2, p=4)
+    for objective in (linear, own):
+        assert_allclose(trak(objective, [theta], X_test, y_test, width=4), expected, rtol=1e-6)
+    scores = trak(classes, [both], X_test, (y_test > 0).astype(int), width=4)
+    rng = np.random.default_rng(0)  # of a projection to P[1] - P[0] for the difference of scores
+    P = rng.standard_normal((8, 4)) / 2
+    phi, phi_test = (v[:, None] * Z @ (P[1::2] - P[::2]) for Z, v in ((X, y), (X_test, y_test)))
+    q, q_test = (expit(-v * (Z @ theta)) for Z, v in ((X, y), (X_test, y_test)))
+    kernel = phi_test @ np.linalg.solve(phi.T @ phi / len(X), phi.T)
+    assert_allclose(scores, -q_test[:, None] * kernel * q, rtol=1e-6)
+
+
+def test_trak_is_refused_where_it_has_no_meaning(small):
+    o, theta, X, y = small
+    linear = make_problem("LinearObjective-logistic")
+    squared = make_problem("LinearObjective-squared")
+    smooth = make_problem("LinearObjective-smooth_hinge")
+    for problem in (squared, smooth):
+        points = problem.X_test, problem.y_test
+        with pytest.raises(ValueError, match="minus the log of a probability"):
+            trak(problem.objective, [problem.theta_hat], *points, width=2)
+    for objective, t, points, width in (
+        (linear.objective, linear.theta_hat, (linear.X_test, linear.y_test), 6),  # p = 4
+        (*make((4, 3))[:2], (X, y), 11),  # p = 15, but a class follows from the others: 10
+    ):
+        with pytest.raises(ValueError, match="span fewer than width"):
+            trak(objective, [t], *points, width=width)
+        assert np.isfinite(trak(objective, [t], *points, width=width, damping=0.1)).all()
+    with pytest.raises(ValueError, match="number of trained models"):
+        trak(o, [], X, y, width=2)
+
+
 # Representer points -----------------------------------------------------------------------------
 
 
@@ -367,6 +480,18 @@ def test_representer_values_know_the_weights(fold_l2):
     values = representer_values(o, theta, o.X[:3])
     assert_allclose(values.sum(axis=1), o.losses.scores(theta, o.X[:3]), atol=1e-8)
     assert not values[:, [0, 5]].any()
+
+
+def test_an_example_left_out_keeps_what_its_weight_would_do(small):
+    o, theta, X, y = small
+    whole, without = (representer(objective, theta, X, y) for objective in (o, o.without(3)))
+    assert_allclose(without, whole * o.n / (o.n - 1), rtol=1e-12)  # its penalty is gone with it
+
+
+def test_representer_points_of_parts_are_those_of_the_whole(small):
+    o, theta, X, y = small
+    parts = ShardedObjective([o.on(o.X[:9], o.y[:9]), o.on(o.X[9:], o.y[9:])])
+    assert_allclose(representer(parts, theta, X, y), representer(o, theta, X, y), rtol=1e-12)
 
 
 def test_representer_points_need_a_penalty(small):
@@ -397,6 +522,49 @@ def test_theta_relatif_divides_by_how_far_the_parameters_move(convex):
     steps = np.linalg.solve(o.hessian(theta), o.example_grads(theta, range(o.n)).T)
     moved = np.linalg.norm(steps, axis=0)
     assert_allclose(theta_relatif(influence, X, y) * moved, influence.up_loss(X, y), rtol=1e-7)
+
+
+@pytest.mark.parametrize("method", [theta_relatif, loss_relatif])
+def test_an_example_without_a_gradient_is_relatively_nothing(method):
+    problem = make_problem("LinearObjective-squared_hinge")
+    X, y = np.vstack([problem.objective.X, 50 * problem.theta_hat]), problem.objective.y
+    o = mi.LinearObjective(mi.models.squared_hinge, X, np.append(y, 1), 0.1, fold_l2=False)
+    influence = mi.Influence(o, mi.fit(o).theta)
+    scores = method(influence, problem.X_test, problem.y_test)
+    still = ~influence.objective.example_grads(influence.theta, range(o.n)).any(axis=1)
+    assert still[-1] and not scores[:, still].any() and scores[:, ~still].any(axis=0).all()
+
+
+@pytest.mark.parametrize("solver", [kfac, ekfac, partial(arnoldi, rank=43)])
+def test_whole_numbers_on_the_right_are_numbers(solver, small):
+    o, theta, *_ = small
+    H, b = mi.Hessian(o, theta, DAMPING, "gauss-newton"), np.arange(o.p)
+    assert_allclose(solver(H, b).x, solver(H, b.astype(float)).x, rtol=1e-12)
+
+
+@pytest.mark.parametrize("solver", [kfac, ekfac, partial(arnoldi, rank=3)])
+@pytest.mark.parametrize(
+    ("b", "words"),
+    [(np.full(43, np.nan), "NaN or infinity"), (np.ones(42), r"vector of shape \(43,\)")],
+)
+def test_a_right_hand_side_that_will_not_do_is_refused(solver, b, words, small):
+    o, theta, *_ = small
+    with pytest.raises(ValueError, match=words):
+        solver(mi.Hessian(o, theta, DAMPING, "gauss-newton"), b)
+
+
+@pytest.mark.parametrize("solver", [kfac, ekfac])
+def test_a_kronecker_product_without_an_inverse_is_said(solver, small):
+    o, theta, *_ = small
+    one = mi.AutogradObjective(o.losses, o.X[:1], o.y[:1], 0.0)
+    with pytest.raises(mi.NotPositiveDefinite, match="raise l2, or damp it"):
+        solver(mi.Hessian(one, theta, 0.0, "gauss-newton"), np.ones(o.p))
+
+
+@pytest.mark.parametrize(("rank", "steps"), [(0, None), (2.5, None), (0, 2), (3, 2)])
+def test_a_rank_out_of_range_is_said_by_its_name(rank, steps):
+    with pytest.raises(ValueError, match="rank must be a whole number"):
+        arnoldi(np.eye(4), np.ones(4), rank=rank, steps=steps)
 
 
 @pytest.mark.parametrize("solver", [kfac, ekfac, partial(arnoldi, rank=3)])

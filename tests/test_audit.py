@@ -39,6 +39,29 @@ def test_recall_counts_what_is_found_so_far():
         audit.found([0, 1], [])
 
 
+@pytest.mark.parametrize(
+    ("order", "planted", "words"),
+    [
+        ([2, 0, 1], [True, False, False], r"pass np.flatnonzero\(mask\)"),
+        ([2, 0, 1], [0, 0], "once"),
+        ([2, 0, 1], [3], "must lie in 0 .. 2"),
+        ([2, 0, 1], [-1], "must lie in 0 .. 2"),
+        ([2, 0, 1], [1.0], "whole numbers"),
+        ([2, 0, 0], [1], "once"),
+        ([2.0, 0.0, 1.0], [1], "whole numbers"),
+    ],
+)
+def test_recall_is_not_counted_of_what_is_no_order_or_no_index(order, planted, words):
+    with pytest.raises(ValueError, match=words):
+        audit.found(order, planted)
+
+
+def test_names_with_gaps_are_a_group_of_their_own():
+    names = np.array(["a", None, "a", np.nan], dtype=object)
+    groups = audit.by_group([1.0, 2.0, 3.0, 7.0], names)
+    assert [(g.name, g.total) for g in groups] == [("nan", 7.0), ("a", 4.0), ("None", 2.0)]
+
+
 def test_groups_are_added_up_and_the_largest_comes_first():
     groups = audit.by_group([1.0, -5.0, 2.0, 0.5], ["a", "b", "a", "c"], name="kind ")
     assert [(g.name, g.n, g.total) for g in groups] == [
@@ -86,8 +109,21 @@ def test_a_group_left_out_changes_the_loss_as_its_total_says():
         (lambda: audit.by_group([1.0], ["a", "b"]), r"got \(1,\) and \(2,\)"),
         (lambda: audit.top_groups([1.0], np.ones((2, 1)), ["a"]), r"got \(1,\), \(2, 1\)"),
         (lambda: audit.top_groups([1.0], np.ones((1, 1)), ["a"], by="size"), "got 'size'"),
+        (lambda: audit.top_groups([1.0], np.ones((1, 1)), ["a"], k=-1), "k must be a whole"),
+        (lambda: audit.top_groups([np.nan], np.ones((1, 1)), ["a"]), "scores holds NaN"),
+        (lambda: audit.by_group([1.0, np.nan], ["a", "b"]), "scores holds NaN"),
+        (lambda: audit.by_group([1.0, np.inf], ["a", "b"]), "scores holds NaN or infinity"),
+        (lambda: audit.by_group(["1", "2"], ["a", "b"]), "scores must hold numbers"),
     ],
 )
 def test_scores_that_do_not_fit_the_table_are_refused(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_self_influence_that_is_not_known_is_not_ranked():
+    class Unknown:
+        self_influence = staticmethod(lambda: np.array([-1.0, np.nan, -2.0]))
+
+    with pytest.raises(ValueError, match="self_influence holds NaN"):
+        audit.rank_suspicious_labels(Unknown)

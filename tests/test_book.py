@@ -9,7 +9,7 @@ from pathlib import Path
 
 import chapter_map
 import pytest
-from address import address
+from address import address, tag
 from chapter import BOOK, ROOT, chapters, notebooks, read, source, tags
 from contents import contents
 
@@ -27,7 +27,8 @@ def text_of(path):
 
 def install_lines():
     """What installs the package on Colab, with all that a chapter imports."""
-    home = f'    home = "git+https://github.com/{address(text_of("_config.yml"))}"'
+    name, version = address(text_of("_config.yml")), tag(text_of("pyproject.toml"))
+    home = f'    home = "git+https://github.com/{name}@{version}"'
     return home + '\n    %pip install -q "minfluence[plots] @ {home}"'
 
 
@@ -94,7 +95,7 @@ def installs_itself_on_colab(notebook, path):
     if 'find_spec("minfluence") is None' not in code:
         yield "the first cell does not look whether minfluence is there"
     if install_lines() not in code:
-        yield "the first cell does not install from the address in _config.yml"
+        yield "the first cell does not install this version from the address in _config.yml"
 
 
 def runs_outside_the_book(notebook, path):
@@ -249,11 +250,7 @@ def test_the_reference_names_everything_public():
     assert not missing
 
 
-def test_the_tools_are_pinned_exactly_and_from_no_private_host():
-    pins = [line for line in text_of("requirements.txt").splitlines() if not line.startswith("#")]
-    assert all(
-        re.match(r"[a-z0-9.-]+==[\w.]+( ; python_version (<|>=) \"3\.\d+\")?$", p) for p in pins
-    )
+def test_scripts_of_the_book_are_pinned_exactly_and_from_no_private_host():
     assert '"resolved"' not in text_of("package-lock.json")
     package = json.loads(text_of("package.json"))
     versions = [*package["dependencies"].values(), *package["devDependencies"].values()]
@@ -263,8 +260,8 @@ def test_the_tools_are_pinned_exactly_and_from_no_private_host():
 # --- tools/check_links.py -----------------------------------------------------------------------
 
 
-def check_links(site):
-    tool = [sys.executable, str(ROOT / "tools" / "check_links.py"), str(site)]
+def check_links(site, *options):
+    tool = [sys.executable, str(ROOT / "tools" / "check_links.py"), str(site), *options]
     return subprocess.run(tool, capture_output=True, text=True, timeout=60)
 
 
@@ -277,7 +274,10 @@ def test_links_that_lead_somewhere_pass(tmp_path):
         '<a href="https://example.org/x#y">4</a><img src="../picture.png?v=1"><img src="data:,">'
     )
     result = check_links(tmp_path)
-    assert (result.returncode, result.stdout) == (0, "2 pages, 0 broken links\n"), result.stdout
+    assert (result.returncode, result.stdout) == (
+        0,
+        "2 pages, 0 broken links, 0 loads from other hosts\n",
+    ), result.stdout
 
 
 @pytest.mark.parametrize(
@@ -299,6 +299,39 @@ def test_a_planted_broken_link_is_found(tmp_path, html, complaint):
     assert result.returncode == 1
     assert f"index.html: {complaint}" in result.stdout
     assert "1 pages, 1 broken links" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<script src="https://cdn.example/mathjax.js"></script>',
+        '<script src="//cdn.example/mathjax.js"></script>',
+        '<link rel="stylesheet" href="https://cdn.example/a.css">',
+        '<link rel="modulepreload" href="https://cdn.example/a.js">',
+        '<img src="a.png" srcset="data:, 1x, https://cdn.example/a.png 2x">',
+        '<iframe src="HTTPS://cdn.example/"></iframe>',
+        "<style>@import 'https://cdn.example/a.css';</style>",
+        '<p style="background: url(https://cdn.example/a.png)">',
+        '<link rel="stylesheet" href="far.css">',
+    ],
+)
+def test_what_a_page_loads_from_another_host_is_found(tmp_path, html):
+    (tmp_path / "a.png").touch()
+    (tmp_path / "far.css").touch()
+    if "far.css" in html:
+        (tmp_path / "far.css").write_text("@font-face { src: url('//cdn.example/font.woff2') }")
+    (tmp_path / "index.html").write_text(html)
+    lenient, strict = check_links(tmp_path), check_links(tmp_path, "--self-contained")
+    assert (lenient.returncode, strict.returncode) == (0, 1)
+    assert "cdn.example" in strict.stdout and "1 loads from other hosts" in strict.stdout
+
+
+def test_links_to_other_hosts_are_no_loads(tmp_path):
+    (tmp_path / "index.html").write_text(
+        '<a href="https://example.org">1</a><link rel="canonical" href="https://example.org">'
+        "<p>url(https://example.org/a.png)</p>"
+    )
+    assert check_links(tmp_path, "--self-contained").returncode == 0
 
 
 def test_a_site_without_pages_is_refused(tmp_path):

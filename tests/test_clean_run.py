@@ -1,6 +1,7 @@
 """Chapters in clean environments (tools/clean_run.py); `make binder` makes a real one."""
 
 import json
+import subprocess
 import sys
 
 import clean_run
@@ -54,5 +55,15 @@ def test_ci_calls_only_what_anybody_can_call():
     commands = [line.split("run:")[1].strip() for line in workflow.splitlines() if "run: " in line]
     assert commands
     for command in commands:
-        target = command.removeprefix("make ")
+        target = command.removeprefix("make ").split()[0]
         assert command == ".ci/run" or f"\n{target}:" in makefile
+
+
+def test_the_tag_that_chapters_install_is_the_last_commit_here(tmp_path):
+    def commit(where, name):
+        command = ["git", "-C", str(where), "rev-parse", f"{name}^{{commit}}"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    home = clean_run.at_home(tmp_path / "home.git")
+    version = clean_run.tag((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert commit(home, f"refs/tags/{version}") == commit(ROOT, "HEAD")

@@ -33,6 +33,16 @@ def test_an_unknown_chapter_is_refused(capsys):
     assert "no chapter numbered 77" in capsys.readouterr().err
 
 
+def test_the_lecturer_is_told_what_autograding_runs_and_given_a_line_that_contains_it():
+    page = (BOOK / "instructors.md").read_text("utf-8")
+    assert "Autograding runs students' code" in page
+    (line,) = (line for line in page.splitlines() if line.startswith("docker run "))
+    for limit in ("network none", "read-only", "memory", "pids-limit", "cap-drop ALL", "user"):
+        assert f"--{limit}" in line
+    first = page.index("nbgrader autograde")
+    assert page.index("Autograding runs students' code") < page.index("docker run ") < first
+
+
 # --- grading them ---------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """Origins that are slow, endless or damaged: bounded, named, and the next one is asked."""
 
+import dataclasses
 import gzip
 import itertools
 import os
@@ -198,6 +199,68 @@ def test_a_disk_without_space_is_named_and_no_origin_is_blamed(listed, monkeypat
             files.find("labels")
         assert str(cache) in str(caught.value) and address not in str(caught.value)
     assert list(cache.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written_is_named_before_any_origin_is_asked(listed, monkeypatch):
+    def read_only(*args):
+        raise OSError(30, "Read-only file system")
+
+    asked = []
+    with answering(good=lambda request: asked.append(1) or send(request, CONTENT)) as address:
+        cache = listed("plain", f"{address}/good")
+        monkeypatch.setattr(os, "mkdir", read_only)
+        with pytest.raises(files.DataUnavailable, match="Read-only file .*set MINFLUENCE_CACHE"):
+            files.find("labels")
+        assert list(cache.iterdir()) == asked == []
+        (cache / "labels").write_bytes(CONTENT)
+        assert files.read("labels") == CONTENT  # what is there can be read
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may do all")
+def test_a_cache_that_may_not_be_looked_into_is_named(listed):
+    cache = listed("plain")
+    cache.chmod(0)
+    try:
+        with pytest.raises(files.DataUnavailable, match="PermissionError.*set MINFLUENCE_CACHE"):
+            files.find("labels")
+    finally:
+        cache.chmod(0o700)
+
+
+def test_what_a_killed_process_left_is_deleted_and_what_a_living_one_writes_is_not(listed):
+    with answering(good=CONTENT) as address:
+        cache = listed("plain", f"{address}/good")
+        for name, age in (("old", 2 * 86_400), ("new", 60)):
+            (cache / f".labels.{name}.part").mkdir()
+            (cache / f".labels.{name}.part" / "labels").write_bytes(b"half")
+            os.utime(cache / f".labels.{name}.part", (time.time() - age,) * 2)
+        files.find("labels")
+    assert sorted(path.name for path in cache.iterdir()) == [".labels.new.part", "labels"]
+
+
+REPACKED = [name for name, row in files.FILES.items() if row.repack]
+
+
+@pytest.mark.parametrize("name", REPACKED)
+@pytest.mark.parametrize("sent", [PAGE, b"", GOOD["zip"][:2000], flipped(GOOD["zip"], 2000)])
+def test_of_every_file_that_is_packed_anew_the_next_origin_is_asked(
+    name, sent, listed, monkeypatch
+):
+    """A page, nothing, half an archive or one with a wrong byte, in place of the real archive."""
+    row, asked = files.FILES[name], []
+
+    def answer(request):
+        asked.append(request.path)
+        send(request, sent)
+
+    with answering(a=answer, b=answer) as address:
+        urls = tuple(f"{address}/{origin}" for origin in "ab")
+        monkeypatch.setitem(files.FILES, name, dataclasses.replace(row, urls=urls))
+        cache = listed("plain")
+        with pytest.raises(files.DataUnavailable, match=f"{urls[0]} .* or {urls[1]} .*; connect"):
+            files.find(name)
+    assert asked == ["/a", "/b"]
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
 
 
 def test_every_archive_that_is_kept_says_what_it_unpacks_to():

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
-from minfluence import Influence, actual_change, agreement, models
+from minfluence import Influence, actual_change, agreement, fit, models
 from minfluence.estimators import from_sklearn
 
 RNG = np.random.default_rng(0)
@@ -172,7 +172,7 @@ def test_coefficients_of_the_kernel_machine_give_its_decision_function():
 
     machine = SVC(C=1.0).fit(X, LABELS["two"][0])
     code = _coding(machine, X)
-    theta = _coefficients(machine, code, code.inputs(X))
+    theta = _coefficients(machine, code)
     assert_allclose(code.inputs(X_TEST) @ theta, machine.decision_function(X_TEST), rtol=1e-6)
 
 
@@ -203,8 +203,6 @@ def test_removals_from_a_machine_with_a_hinge_are_estimated(name, pearson):
 )
 def test_sample_weights_are_taken_over(estimator, kind):
     y, weights = LABELS[kind][0], np.linspace(0.5, 2, N)
-    if getattr(estimator, "class_weight", None):
-        weights = np.ones(N)
     estimator = clone(estimator).fit(X, y, sample_weight=weights)
     objective, theta, code = from_sklearn(estimator, X, y, sample_weight=weights)
     ours = objective.losses.scores(theta, code.inputs(X_TEST))
@@ -217,6 +215,104 @@ def test_weights_of_another_length_are_refused():
         from_sklearn(estimator, X, y, sample_weight=np.ones(3))
 
 
+# Any settings ------------------------------------------------------------------------------------
+
+CLASSES = {
+    2: (["no", "yes"], [0, 10], [-5.0, 2.0], [False, True]),
+    3: (["c", "a", "b"], [3, 20, 1]),
+}
+FINE = {"tol": 1e-10, "max_iter": 300_000}
+
+
+def drawn(seed):
+    """An estimator with settings at random, fitted.  -> estimator, X, y, sample_weight."""
+    rng = np.random.default_rng(seed)
+    n, d, k = int(rng.integers(20, 80)), int(rng.integers(1, 5)), int(rng.integers(2, 4))
+    X = rng.standard_normal((n, d)) + rng.standard_normal()
+    S = X @ rng.standard_normal(d)
+    classes = CLASSES[k][rng.integers(len(CLASSES[k]))]
+    code = np.digitize(S + rng.logistic(size=n), np.quantile(S, [0.5] if k == 2 else [0.3, 0.6]))
+    code[: 2 * k] = np.arange(2 * k) % k  # every class occurs, with weights
+    weights = [None, rng.choice([0, 1, 2, 3.0], n), rng.uniform(0.3, 3, n), 1 + 0.3 * (code == 1)]
+    weights = weights[rng.integers(4)]
+    if weights is not None:
+        weights[: 2 * k] = 1.0
+    y, C, free = np.array(classes)[code], 10 ** rng.uniform(-1.5, 1.5), bool(rng.integers(2))
+    by_class = dict(zip(classes, rng.uniform(0.5, 3, k).tolist(), strict=True))
+    linear = {
+        "C": C,
+        "fit_intercept": free,
+        "class_weight": [None, "balanced", "balanced", by_class][rng.integers(4)],
+    }
+    solvers = ("lbfgs", "newton-cg", "newton-cholesky") + ("liblinear",) * (k == 2)
+    makes = [
+        lambda: LogisticRegression(solver=solvers[rng.integers(len(solvers))], **linear, **FINE),
+        lambda: Ridge(alpha=[1 / C, np.array([1 / C])][rng.integers(2)]),
+        lambda: PoissonRegressor(alpha=1 / C, fit_intercept=free, **FINE),
+        lambda: LinearSVC(**linear, **FINE),
+    ]
+    kind = rng.integers(4 if k == 2 else 3)
+    if kind == 1:
+        y = S + rng.standard_normal(n) + 100
+    if kind == 2:
+        y = rng.poisson(np.exp(np.clip(0.5 * S, -3, 3)))
+    return makes[kind]().fit(X, y, sample_weight=weights), X, y, weights
+
+
+@pytest.mark.parametrize("first", range(0, 160, 20))
+def test_scores_and_refits_are_scikit_learns_whatever_the_settings(first):
+    for seed in range(first, first + 20):
+        estimator, X, y, weights = drawn(seed)
+        objective, theta, code = from_sklearn(estimator, X, y, sample_weight=weights)
+        scores = objective.losses.scores
+        theirs = scores_of(estimator, X)
+        close = {"rtol": 1e-5, "atol": 1e-5 * np.abs(theirs - theirs.mean()).max()}
+        assert_allclose(scores(theta, code.inputs(X)), theirs, **close, err_msg=f"seed {seed}")
+        # without an example: class weights stay, so the refit is told each example's weight
+        i = len(X) - 1
+        kept = np.delete(objective.weights * len(X), i)
+        refit = clone(estimator)
+        if hasattr(refit, "class_weight"):
+            refit.set_params(class_weight=None)
+        if isinstance(refit, PoissonRegressor):
+            kept = kept / kept.mean()
+        refit.fit(X[:-1], y[:-1], sample_weight=kept)
+        ours = fit(objective.without(i), theta).theta
+        theirs = scores_of(refit, X)
+        assert_allclose(scores(ours, code.inputs(X)), theirs, **close, err_msg=f"seed {seed}")
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced", {"yes": 3, "no": 1}])
+@pytest.mark.parametrize("gamma", ["scale", "auto", 0.5])
+def test_the_kernel_machine_is_scikit_learns_whatever_its_weights(class_weight, gamma):
+    y, weights = LABELS["two"][0], np.resize([0.0, 1.0, 2.0, 1.3], N)
+    machine = SVC(class_weight=class_weight, gamma=gamma, tol=1e-9).fit(X, y, sample_weight=weights)
+    objective, theta, code = from_sklearn(machine, X, y, sample_weight=weights, temperature=2e-4)
+    ours = objective.losses.scores(theta, code.inputs(X_TEST))[:, 0]
+    assert_allclose(ours, machine.decision_function(X_TEST), atol=0.01)  # the temperature's
+
+
+@pytest.mark.parametrize("gamma", ["scale", "auto", 0.5])
+def test_a_kernel_of_inputs_that_are_all_equal_is_no_division_by_zero(gamma):
+    y = np.array([0, 1, 0, 1, 1, 1])
+    machine = SVC(gamma=gamma).fit(np.ones((6, 2)), y)
+    objective, theta, code = from_sklearn(machine, np.ones((6, 2)), y)
+    scores = objective.losses.scores(theta, code.inputs(np.ones((1, 2))))
+    assert_allclose(scores, machine.decision_function(np.ones((1, 2)))[:, None], atol=0.1)
+
+
+def test_an_estimator_fitted_on_a_sparse_matrix_takes_the_same_examples_dense():
+    from scipy.sparse import csr_matrix
+
+    y = LABELS["two"][0]
+    for make in (lambda: SVC(tol=1e-9), lambda: LogisticRegression(**TIGHT)):
+        dense, sparse = make().fit(X, y), make().fit(csr_matrix(X), y)
+        if isinstance(sparse, LogisticRegression):
+            sparse.sparsify()
+        one, other = (from_sklearn(estimator, X, y) for estimator in (dense, sparse))
+        assert_allclose(other.theta, one.theta, atol=1e-6)
+
+
 # What is refused ---------------------------------------------------------------------------------
 
 Y2, Y3, YN = LABELS["two"][0], LABELS["three"][0], LABELS["number"][0]
@@ -225,6 +321,12 @@ Y2, Y3, YN = LABELS["two"][0], LABELS["three"][0], LABELS["number"][0]
 def an_old_one_against_rest():
     estimator = LogisticRegression().fit(X, Y3)
     estimator.multi_class = "ovr"
+    return estimator
+
+
+def a_binary_multinomial():
+    estimator = LogisticRegression().fit(X, Y2)
+    estimator.multi_class = "multinomial"
     return estimator
 
 
@@ -258,6 +360,24 @@ REFUSED = {
     "several targets": (Ridge().fit(X, np.c_[YN, YN]), YN, r"one target, y of shape \(n,\)"),
     "constraints": (Ridge(positive=True).fit(X, YN), YN, "positive=False"),
     "other examples": (Ridge().fit(X, YN), -YN, "at its minimum on these examples, got one whose"),
+    "two classes as three": (a_binary_multinomial(), Y2, "multi_class='multinomial' for two"),
+    "another machine": (
+        LinearSVC(multi_class="crammer_singer").fit(X, Y2),
+        Y2,
+        "multi_class='ovr', got 'crammer_singer'",
+    ),
+    "other inputs behind a large intercept": (
+        Ridge().fit(X, YN + 1000),
+        np.roll(YN, 1) + 1000,
+        "at its minimum on these examples",
+    ),
+    "words for numbers": (Ridge().fit(X, YN), np.full(N, "1"), "y must hold numbers"),
+    "numbers as words": (
+        LogisticRegression(**TIGHT).fit(X, Y3),
+        Y3.astype(str),
+        r"labels out of \[0, 10, 20\].*got \['0', '10', '20'\]",
+    ),
+    "unknown labels of any kind": (SVC().fit(X, Y2), np.resize([None, 1], N), r"got \[1, None\]"),
     "stopped early": (LogisticRegression(tol=10.0).fit(X, Y2), Y2, "fit it with a smaller tol"),
     "other labels": (Ridge().fit(X, YN), YN[:5], "one row and one label per example"),
     "unknown labels": (SVC().fit(X, Y2), np.full(N, "maybe"), r"\['no', 'yes'\].*got \['maybe'\]"),
@@ -281,8 +401,27 @@ def test_inputs_of_another_width_and_sparse_inputs_are_refused():
     with pytest.raises(ValueError, match=r"shape \(n, 3\), as the estimator was fitted on"):
         code(X[:, :2], YN)
     for machine in (estimator, SVC().fit(csr_matrix(X), Y2)):
-        with pytest.raises(ValueError, match="dense X, got a sparse matrix: pass X.toarray"):
+        with pytest.raises(
+            ValueError, match="X is a sparse matrix, expected a dense array: use .toarray"
+        ):
             from_sklearn(machine, csr_matrix(X), YN)
+
+
+def test_inputs_without_numbers_and_weights_without_examples_are_refused():
+    estimator = LogisticRegression(**TIGHT).fit(X, Y2)
+    code = from_sklearn(estimator, X, Y2).code
+    for bad in (X * np.nan, X * 1j, X.astype(str)):
+        with pytest.raises(ValueError, match="X (holds NaN|must hold (real )?numbers)"):
+            code(bad, Y2)
+    with pytest.raises(ValueError, match="sum of sample_weight must be greater than 0"):
+        from_sklearn(estimator, X, Y2, sample_weight=np.zeros(N))
+    balanced = LogisticRegression(class_weight="balanced").fit(X, Y2)
+    with (
+        np.errstate(divide="ignore"),
+        # scikit-learn before 1.7 counts heads, and then this is the fit of other examples
+        pytest.raises(ValueError, match="weights of the classes holds NaN|at its minimum on these"),
+    ):
+        from_sklearn(balanced, X, Y2, sample_weight=np.where(Y2 == "yes", 1.0, 0.0))
 
 
 def test_a_temperature_that_moves_the_machine_too_far_is_refused():

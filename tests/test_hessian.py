@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from minfluence import Hessian, NotPositiveDefinite, cg, dense, spectrum, suggest_damping
+from minfluence import (
+    Hessian,
+    LinearObjective,
+    NotPositiveDefinite,
+    cg,
+    dense,
+    models,
+    spectrum,
+    suggest_damping,
+)
 
 
 @pytest.mark.parametrize("damping", [0.0, 0.7])
@@ -92,6 +101,63 @@ def test_eigenvalues_that_do_not_settle_are_an_error_with_a_remedy():
     A = np.diag(np.linspace(0, 1, 3000))
     with pytest.raises(ValueError, match="did not settle to rtol=1e-13 in 1 restarts: allow more"):
         spectrum(A, rtol=1e-13, max_steps=1)
+
+
+RNG = np.random.default_rng(0)
+THIN, WIDE = RNG.standard_normal((100, 3)), RNG.standard_normal((100, 100))
+DEGENERATE = {  # more eigenvalues than are asked for are equal, or all of them
+    "two": 2 * np.eye(100),
+    "minus three": -3 * np.eye(100),
+    "zero": np.zeros((100, 100)),
+    "huge": 1e200 * np.eye(100),
+    "tiny": 1e-300 * np.eye(100),
+    "single precision": (0.1 * np.eye(100)).astype(np.float32),
+    "whole numbers": np.eye(100, dtype=int),
+    "almost": np.eye(100) + 1e-15 * (WIDE + WIDE.T),
+    "low rank": THIN @ THIN.T,
+    "low rank and negative": -THIN @ THIN.T,
+    "low rank and l2": THIN @ THIN.T + 0.1 * np.eye(100),
+    "low rank and huge": 1e200 * THIN @ THIN.T,
+    "one outlier": np.diag(np.r_[1.0, np.full(99, 0.1)]),
+    "two values": np.diag(np.r_[np.ones(50), np.full(50, 0.1)]),
+}
+
+
+@pytest.mark.parametrize("k", [1, 5])
+@pytest.mark.parametrize("name", DEGENERATE)
+def test_eigenvalues_that_occur_many_times_are_found(name, k):
+    A = DEGENERATE[name]
+    values = np.linalg.eigvalsh(A.astype(float))
+    size = abs(values).max() or 1.0
+    for found, expected in zip(spectrum(A, k), (values[:k], values[-k:]), strict=True):
+        assert_allclose(found / size, expected / size, atol=1e-3)  # rtol of spectrum
+
+
+def test_a_hessian_without_curvature_has_the_penalty_as_its_only_eigenvalue():
+    o = LinearObjective(models.hinge, RNG.standard_normal((20, 100)), np.resize([-1, 1], 20), 0.1)
+    H = Hessian(o, np.zeros(100))
+    assert_allclose(np.ravel(spectrum(H)), 0.1, rtol=1e-12)
+    assert suggest_damping(H).damping == 0
+
+
+@pytest.mark.parametrize("p", [3, 100])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda p: np.ones((p, p + 1)), "square matrix"),
+        (lambda p: np.ones(p), "square matrix"),
+        (lambda p: np.full((p, p), np.nan), "finite numbers"),
+        (lambda p: np.eye(p) * 1j, "real numbers"),
+        (lambda p: np.triu(np.ones((p, p))), "symmetric"),
+    ],
+)
+def test_what_has_no_real_eigenvalues_is_refused(make, words, p):
+    with pytest.raises(ValueError, match=words):
+        spectrum(make(p))
+
+
+def test_nested_lists_are_a_matrix():
+    assert_allclose(np.ravel(spectrum([[2, 1], [1, 2]])), [1, 3])
 
 
 # Damping ------------------------------------------------------------------------------------------

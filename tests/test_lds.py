@@ -128,3 +128,16 @@ def test_halves_of_nothing_and_retraining_from_nowhere_are_refused(rng):
     kept = random_halves(p.objective.n, 3, rng)
     with pytest.raises(ValueError, match="Expected theta_hat"):
         retrain(p.objective, kept, p.X_test, p.y_test)
+
+
+def test_trainings_that_are_not_one_for_each_subset_are_refused(logistic):
+    o, theta, kept = logistic.objective, logistic.theta_hat, random_halves(40, 4, 0)
+    points = logistic.X_test, logistic.y_test
+    for thetas, words in (([theta], r"must have shape \(4, p\)"), ([theta * np.nan] * 4, "NaN")):
+        with pytest.raises(ValueError, match=words):
+            retrain(o, kept, *points, train=lambda kept, seed, thetas=thetas: thetas)
+
+
+def test_a_score_of_no_test_points_is_refused():
+    with pytest.raises(ValueError, match="number of test points .* got 0"):
+        lds(np.ones((0, 40)), random_halves(40, 4, 0), np.ones((0, 4)))

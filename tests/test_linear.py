@@ -264,5 +264,5 @@ def test_preconditioned_cg_copes_with_a_free_parameter():
     "l2", [np.ones(3), np.ones((4, 1)), np.array([1, 1, 1, -1.0]), np.array([1, 1, 1, np.nan])]
 )
 def test_a_vector_that_is_no_penalty_is_refused(kind, l2):
-    with pytest.raises(ValueError, match="at least 0, or a vector of 4, got an array of shape"):
+    with pytest.raises(ValueError, match="at least 0, or a vector of 4, got an array|l2 holds NaN"):
         make_objective(kind, "logistic", l2=l2)

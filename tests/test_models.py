@@ -347,3 +347,38 @@ def test_images_of_another_size_are_refused():
         AutogradObjective(models.conv_net(n_classes=3), X, y)
     with pytest.raises(ValueError, match="side must be a whole number of at least 21, got 8"):
         models.conv_net(side=8)
+
+
+@pytest.mark.parametrize("wrong", [-1, 3, 0.7])
+def test_labels_that_are_no_class_of_the_convolutional_network_are_refused(wrong):
+    net = models.conv_net(side=21, filters=2, n_classes=3)
+    X, rng = np.zeros((4, 441)), np.random.default_rng(0)
+    words = r"expects labels 0 \.\. 2, got .*: relabel them, or pass the right n_classes"
+    with pytest.raises(ValueError, match=words):
+        AutogradObjective(net, X, np.array([0, 1, 2, wrong]))
+    o = AutogradObjective(net, X, np.array([0, 1, 1, 0]))  # a class may be absent
+    assert np.isfinite(o.risk(net.start(rng)))
+    with pytest.raises(ValueError, match=words):
+        o.test_losses(net.start(rng), X[:1], [wrong])
+
+
+def test_parameters_of_another_network_are_not_cut():
+    net = models.conv_net(side=21, filters=2, n_classes=3)
+    theta = net.start(np.random.default_rng(0))
+    with pytest.raises(ValueError, match=f"must hold the {theta.size} parameters"):
+        net(np.append(theta, 0.0), np.zeros((1, 441)), np.array([0]))
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda f: f(np.ones((2, 3))), r"X must have shape \(n, 2\), got \(2, 3\)"),
+        (lambda f: f(np.ones(2)), r"X must have shape \(n, 2\), got \(2,\)"),
+        (lambda f: f(np.full((1, 2), np.nan)), "X holds NaN"),
+        (lambda f: models.rbf_features(np.ones((0, 2)), 1.0), "number of centers .* got 0"),
+        (lambda f: models.rbf_features(np.ones((1, 2)), 1.0, rtol=1.0), "rtol must be below 1"),
+    ],
+)
+def test_features_of_nothing_or_of_other_inputs_are_refused(call, words):
+    with pytest.raises(ValueError, match=words):
+        call(models.rbf_features(np.eye(2), 1.0))

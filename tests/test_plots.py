@@ -91,6 +91,15 @@ def test_an_axes_that_is_given_is_used():
         (lambda: plots.boundary([0.0, 0.0, 1.0]), "must be greater than 0, got 0.0"),
         (lambda: plots.predicted_against_actual(y, y[:-1]), r"actual must have shape \(3,\)"),
         (lambda: plots.images(np.ones((0, 9)), []), "number of pictures .* at least 1, got 0"),
+        (lambda: plots.images(np.ones((2, 10)), ["a", "b"]), "got 2 of 10 pixels and 2 titles"),
+        (lambda: plots.images(np.ones((2, 9)), ["a"]), "a title for each, got 2 .* and 1 titles"),
+        (lambda: plots.images(np.ones((2, 9)), ["a", "b"], columns=0), "columns must be"),
+        (lambda: plots.points(X, [0, 1, 1]), r"labels -1 and \+1, got 0, 1: map 0/1 labels"),
+        (lambda: plots.change_map(X, [0, 1, 1], y), r"labels -1 and \+1, got 0, 1"),
+        (lambda: plots.points(X[:, :1], y), "number of features .* at least 2, got 1"),
+        (lambda: plots.points(X, y, size=[1, 2]), r"size must have shape \(3,\), got \(2,\)"),
+        (lambda: plots.points(X, y, x_test=[np.nan, 0]), "x_test holds NaN"),
+        (lambda: plots.predicted_against_actual([np.nan, 1], [0, 1]), "predicted holds NaN"),
     ],
 )
 def test_what_cannot_be_drawn_is_explained(draw, sentence):

@@ -12,7 +12,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import make_problem
 
 from minfluence import (
-    Diverged,
     Hessian,
     LinearObjective,
     NotConverged,
@@ -21,9 +20,7 @@ from minfluence import (
     direct,
     factorize,
     fit,
-    lissa,
     models,
-    safe_scale,
 )
 from minfluence.solvers import certified
 
@@ -282,140 +279,7 @@ def test_the_preconditioner_saves_steps_when_features_are_correlated():
     assert cg(H, b, preconditioner=o.preconditioner(theta)).steps < 0.5 * cg(H, b).steps
 
 
-# Stochastic estimation --------------------------------------------------------------------------
-
-
-def relative_error(x, expected):
-    return np.linalg.norm(x - expected) / np.linalg.norm(expected)
-
-
-@given(systems())
-@same_each_time
-def test_without_samples_lissa_is_the_neumann_series(system):
-    A, B = system
-    A = A / np.linalg.norm(A, 2)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotConverged)
-        x = lissa(A, B, scale=1.0, depth=7, repeats=1).x
-    powers = [np.linalg.matrix_power(np.eye(len(A)) - A, k) for k in range(8)]
-    assert_allclose(x, sum(powers) @ B, rtol=1e-9, atol=1e-12)
-
-
-def test_the_neumann_series_converges_like_its_smallest_eigenvalue():
-    A = np.diag([0.1, 0.5, 1.0])
-    for depth in (10, 30, 100):
-        x = lissa(A, np.ones(3), scale=1.0, depth=depth, repeats=1, rtol=1.0).x
-        # the error of a truncated series 1/a is (1 - a)^(depth + 1) / a
-        assert_allclose(1 / 0.1 - x[0], 0.9 ** (depth + 1) / 0.1, rtol=1e-9)
-
-
-def test_the_mean_of_many_repeats_is_the_truncated_series(logistic):
-    H = Hessian(logistic.objective, logistic.theta_hat)
-    b, depth = np.ones(4), 20
-    scale = safe_scale(H)
-    exact = lissa(np.asarray(H), b, scale=scale, depth=depth, repeats=1, rtol=1.0).x
-    noisy = lissa(H, b, scale=scale, depth=depth, repeats=2_000, rtol=1.0)
-    # unbiased: within 4 standard errors, which a correct sampler leaves once in 16,000 draws
-    assert np.linalg.norm(noisy.x - exact) < 4 * noisy.spread * np.linalg.norm(noisy.x)
-    assert noisy.spread < 0.02
-
-
-def test_more_depth_means_less_bias_and_more_repeats_less_noise(logistic):
-    H = Hessian(logistic.objective, logistic.theta_hat)
-    b = np.ones(4)
-    exact = direct(H, b).x
-    scale = safe_scale(H)
-    bias = [
-        relative_error(lissa(H, b, scale=scale, depth=d, repeats=200, rtol=1.0).x, exact)
-        for d in (2, 10, 50)
-    ]
-    assert bias[0] > bias[1] > bias[2]
-    spread = [lissa(H, b, scale=scale, depth=200, repeats=r, rtol=1.0).spread for r in (4, 16, 64)]
-    assert spread[0] > spread[1] > spread[2]  # each is half the one before, up to chance
-
-
-def test_a_larger_batch_is_less_noisy_and_needs_a_smaller_scale(logistic):
-    H = Hessian(logistic.objective, logistic.theta_hat)
-    b = np.ones(4)
-    one, ten = (lissa(H, b, batch_size=k, depth=300, repeats=10, rtol=1.0) for k in (1, 10))
-    assert ten.spread < one.spread
-    assert safe_scale(H, batch_size=10) < safe_scale(H, batch_size=1)
-
-
-def test_lissa_settles_with_the_scale_that_it_finds_itself(problem):
-    H = Hessian(problem.objective, problem.theta_hat)
-    B = np.random.default_rng(0).standard_normal((problem.theta_hat.size, 2))
-    if problem.losses.__class__.__name__ == "function":  # the network: one example curves down
-        H = Hessian(problem.objective, problem.theta_hat, damping=1.0)
-    solution = lissa(H, B, depth=500, repeats=4, batch_size=5)
-    assert solution.converged.all() and (solution.steps == 2_000).all()
-    assert relative_error(solution.x, direct(H, B).x) < 0.2
-
-
-def test_a_block_is_estimated_as_its_columns_are(logistic):
-    H = Hessian(logistic.objective, logistic.theta_hat)
-    B = np.random.default_rng(0).standard_normal((4, 2))
-    options = {"scale": safe_scale(H), "depth": 50, "repeats": 3, "rtol": 1.0}
-    block = lissa(H, B, **options, rng=np.random.default_rng(5))
-    for k in range(2):
-        column = lissa(H, B[:, k], **options, rng=np.random.default_rng(5))  # the same samples
-        assert_allclose(block.x[:, k], column.x, rtol=1e-12)
-        assert block.spread[k] == pytest.approx(column.spread)
-
-
-def test_lissa_draws_the_same_samples_in_every_run(logistic):
-    H = Hessian(logistic.objective, logistic.theta_hat)
-    runs = [lissa(H, np.ones(4), depth=50, rtol=1.0).x for _ in range(2)]
-    assert_array_equal(*runs)
-    other = lissa(H, np.ones(4), depth=50, rtol=1.0, rng=np.random.default_rng(1)).x
-    assert not np.array_equal(runs[0], other)
-
-
-def test_a_scale_too_small_diverges_and_names_one_that_works(logistic):
-    H = Hessian(logistic.objective, logistic.theta_hat)
-    with pytest.raises(Diverged, match="diverged at step .* with scale=0.01.*Use scale=") as told:
-        lissa(H, np.ones(4), scale=0.01)
-    works = float(str(told.value).split("Use scale=")[1].split(",")[0])
-    assert lissa(H, np.ones(4), scale=works, depth=2_000).converged
-
-
-def test_negative_curvature_diverges_too():
-    with pytest.raises(Diverged):
-        lissa(np.diag([1.0, -0.5]), np.ones(2))
-
-
-def test_an_estimate_that_has_not_settled_says_so_once(logistic):
-    H = Hessian(logistic.objective, logistic.theta_hat)
-    with pytest.warns(NotConverged, match="after 2 repeats of depth 1 .*allow more depth") as told:
-        solution = lissa(H, np.ones((4, 3)), depth=1, repeats=2)
-    assert len(told) == 1 and not solution.converged.any()
-
-
-def test_a_single_repeat_has_no_error_bar(logistic):
-    H = Hessian(logistic.objective, logistic.theta_hat)
-    assert lissa(H, np.ones(4), repeats=1).spread is None
-    assert lissa(H, np.zeros(4), depth=5).residual == 0
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"depth": 0}, "depth must be a whole number of at least 1, got 0"),
-        ({"repeats": 2.5}, "repeats must be a whole number of at least 1, got 2.5"),
-        ({"batch_size": 41}, "batch_size must be a whole number in 1 .. 40, got 41"),
-        ({"scale": -1.0}, "scale must be greater than 0, got -1.0"),
-    ],
-)
-def test_lissa_refuses_what_makes_no_recursion(logistic, options, words):
-    with pytest.raises(ValueError, match=words):
-        lissa(Hessian(logistic.objective, logistic.theta_hat), np.ones(4), **options)
-
-
-def test_the_scale_of_a_matrix_is_its_largest_eigenvalue():
-    assert safe_scale(spd(6, 100, 0)) == pytest.approx(
-        np.linalg.eigvalsh(spd(6, 100, 0))[-1], rel=0.06
-    )
-    assert safe_scale(np.zeros((2, 2))) == 0
+# Certificates ----------------------------------------------------------------------------------
 
 
 def test_a_solution_is_certified_on_the_matrix_itself():

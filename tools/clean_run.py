@@ -2,14 +2,15 @@
 
 ::
 
-    python tools/clean_run.py binder                 only binder/requirements.txt is installed
+    python tools/clean_run.py binder                 only what binder/ says is installed
     python tools/clean_run.py colab                  ipywidgets 7.7.1, and the package is missing:
                                                      the chapter's own first cell installs it
     python tools/clean_run.py binder book/index.ipynb
 
 The environment is made anew in ``_build/clean``; nothing of this one is seen from there. Prints
 seconds for each chapter, and exits with 1 if one of them fails. On Colab the chapters would fetch
-the package from its public address; here git hands them the last commit of this folder instead.
+the package from its public address; here git hands them the last commit of this folder instead,
+under the tag that they ask for.
 """
 
 import argparse
@@ -22,22 +23,22 @@ import sys
 import time
 from pathlib import Path
 
-from address import address
+from address import address, tag
 from chapter import ROOT, notebooks, read
 from execute import executed, stderr_lines
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 INSTALLED = {  # before the first cell of a chapter is run
-    "binder": ["ipykernel", "-r", "binder/requirements.txt"],
+    # the image of Binder has a kernel
+    "binder": [
+        "pip install -r binder/requirements.txt",
+        "pip install ipykernel",
+        "binder/postBuild",
+    ],
     # what Colab is reported to bring, as far as the chapters notice
     "colab": [
-        "ipykernel<7",
-        "ipywidgets==7.7.1",
-        "numpy",
-        "scipy",
-        "matplotlib",
-        "scikit-learn",
-        "torch==2.13.0",
+        "pip install ipykernel<7 ipywidgets==7.7.1 numpy scipy matplotlib scikit-learn",
+        "pip install torch==2.13.0",
     ],
 }
 
@@ -67,18 +68,30 @@ def environment(like):
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     python = folder / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*install, *INSTALLED[like]], cwd=ROOT, check=True)
+    seen = {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}", "PIP_QUIET": "1"}
+    for command in INSTALLED[like]:
+        subprocess.run(command.split(), cwd=ROOT, env={**os.environ, **seen}, check=True)
     # the kernel that comes with ipykernel is called "python", whichever that may be: name this one
     register = [python, "-m", "ipykernel", "install", "--prefix", folder]
     subprocess.run(register, check=True, stdout=subprocess.DEVNULL)
     os.environ["CLEAN_PYTHON"] = str(python)
     os.environ["JUPYTER_PATH"] = str(folder / "share" / "jupyter")
     os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # two at a time
-    home = address((ROOT / "_config.yml").read_text("utf-8"))
+    home = at_home(ROOT / "_build" / "clean" / "home.git")
     os.environ["GIT_CONFIG_COUNT"] = "1"
-    os.environ["GIT_CONFIG_KEY_0"] = f"url.{ROOT.as_uri()}.insteadOf"
-    os.environ["GIT_CONFIG_VALUE_0"] = f"https://github.com/{home}"
+    os.environ["GIT_CONFIG_KEY_0"] = f"url.{home.as_uri()}.insteadOf"
+    name = address((ROOT / "_config.yml").read_text("utf-8"))
+    os.environ["GIT_CONFIG_VALUE_0"] = f"https://github.com/{name}"
+
+
+def at_home(folder):
+    """A repository in `folder` whose tag for this version is the last commit of ours."""
+    shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run(["git", "clone", "--quiet", "--bare", ROOT, folder], check=True)
+    version = tag((ROOT / "pyproject.toml").read_text("utf-8"))
+    name_it = ["git", "-C", folder, "tag", "--force", version, "HEAD"]
+    subprocess.run(name_it, check=True, stdout=subprocess.DEVNULL)
+    return folder
 
 
 def has(module):

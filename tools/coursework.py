@@ -9,7 +9,8 @@
 ``source/`` is the instructor's version, with solutions and hidden tests; ``release/`` is what
 students get. Both are made from the chapters' own cells: exercise, solution (tag ``solution``) and
 check (tag ``check``), after as much of the chapter's code as these need. Nothing is written twice,
-so the assignments follow the book. Grade with ``nbgrader autograde`` in the same folder.
+so the assignments follow the book. Grade with ``nbgrader autograde`` in the same folder, but know
+that it runs students' code with your rights: book/instructors.md says how to contain it.
 """
 
 import argparse

@@ -5,7 +5,7 @@ Usage: python tools/slides.py
 The chapters' cells say in their metadata where a slide begins (``slideshow.slide_type``, as Jupyter
 and nbconvert have it), and with the tag ``output-only`` that a slide shows no code. Open the page
 in a browser; ``?print-pdf`` behind the address prints it. With reveal.js and MathJax from npm it
-works without a network.
+works without a network; without npm the slides load both from a public one, and the tool says so.
 """
 
 import re
@@ -75,6 +75,8 @@ def main():
         exporter.reveal_url_prefix = "reveal.js"
         exporter.require_js_url = "requirejs/require.js"
         exporter.mathjax_url = "mathjax/es5/tex-mml-chtml.js"
+    else:
+        print("These slides load reveal.js and MathJax from a public network: no npm brought them.")
     page, _ = exporter.from_notebook_node(lecture())
     path = TARGET / "lecture.slides.html"
     page = re.sub(r"(?s)<script type=\"module\">.*?mermaid.*?</script>", "", page)

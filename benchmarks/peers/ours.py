@@ -6,6 +6,7 @@ import numpy as np
 from common import DAMPING, L2, L2_CNN, measured
 
 import minfluence as mi
+from minfluence.solvers import certified
 
 
 def scores(inputs, loss, dtype=np.float32, solver="auto"):
@@ -17,6 +18,13 @@ def scores(inputs, loss, dtype=np.float32, solver="auto"):
         return influence.up_loss(*tests)
 
     return run
+
+
+def ten_runs(A, B):
+    """The paper's estimate, as the others compute it: `mi.lissa` stops sooner, on a residual."""
+    rng, scale = np.random.default_rng(0), mi.safe_scale(A)
+    runs = [mi.neumann(A, B, scale=scale, depth=5_000, rng=rng) for _ in range(10)]
+    return certified(A, B, np.mean(runs, axis=0), steps=50_000)
 
 
 def network(inputs):
@@ -48,7 +56,7 @@ if __name__ == "__main__":
             "a100": softmax,
             "b": partial(scores, loss=mi.models.logistic),
             "b64": partial(scores, loss=mi.models.logistic, dtype=np.float64),
-            "lissa": partial(softmax, solver="lissa"),
+            "lissa": partial(softmax, solver=ten_runs),
             "cnn": network,
         }
     )

@@ -1,12 +1,14 @@
 """Make the built book work without a network, where `npm ci` has brought the script it needs.
 
-Formulas need MathJax. By default pages load it from a public network. When `node_modules` is there,
-it is copied into the built book instead. Nothing else is loaded from anywhere: widgets are shown by
-our own ``_static/widgets.js``.
+Formulas need MathJax. When `node_modules` is there, it is copied into the built book. Without it
+pages load it from a public network, and the build says so at its end. Nothing else is loaded from
+anywhere: widgets are shown by our own ``_static/widgets.js``.
 """
 
 import shutil
 from pathlib import Path
+
+from sphinx.util import logging
 
 MATHJAX = Path(__file__).resolve().parents[2] / "node_modules" / "mathjax" / "es5"
 PARTS = ("tex-mml-chtml.js", "output/chtml/fonts")
@@ -28,8 +30,18 @@ def copy_local_script(app, error):
             shutil.copy2(MATHJAX / part, target)
 
 
+def say_what_is_loaded(app, error):
+    if not error and app.builder.format == "html":
+        logging.getLogger(__name__).info(
+            "These pages load MathJax from a public network when they are read, since node_modules "
+            "has none: for pages that load nothing, install Node.js with npm and build again."
+        )
+
+
 def setup(app):
     if all((MATHJAX / part).exists() for part in PARTS):
         app.connect("config-inited", use_local_script, priority=1)
         app.connect("build-finished", copy_local_script)
+    else:
+        app.connect("build-finished", say_what_is_loaded)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

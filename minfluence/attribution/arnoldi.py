@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from scipy.linalg import norm  # scales, where squares of 1e200 would overflow
 
 from minfluence import seam, validate
 from minfluence.seam import Solution
@@ -48,7 +49,11 @@ def arnoldi(
     Schioppa, Zablotskaia, Vilar & Sokolov (2022); Arnoldi (1951). Where `A` is symmetric this is
     Lanczos' iteration with all vectors kept orthogonal.
     """
+    A = validate.square(A)
     p = A.shape[0]
+    B = validate.columns(B, p)
+    validate.finite("The right-hand side b", B)
+    rank = validate.count("rank", rank)
     steps = validate.count("steps", 2 * rank if steps is None else steps)
     rank = validate.count("rank", rank, most=steps)
     start = validate.generator(rng).standard_normal(p)
@@ -61,15 +66,16 @@ def arnoldi(
 
 def _ritz(A: seam.Operator, v: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues and eigenvectors of A in the Krylov space of v.  -> (r,), (p, r)."""
-    Q, AQ, size = np.empty((len(v), 0)), np.empty((len(v), 0)), np.linalg.norm(v)
+    Q, AQ, size = np.empty((len(v), 0)), np.empty((len(v), 0)), 0.0
     while Q.shape[1] < steps:
         for _ in range(2):  # once is not enough in floating point
             v = v - Q @ (Q.T @ v)
-        if np.linalg.norm(v) <= 1e-10 * size:  # A leads nowhere new
+        if norm(v) <= 1e-10 * size:  # A leads nowhere new
             break
-        Q = np.column_stack([Q, v / np.linalg.norm(v)])
+        Q = np.column_stack([Q, v / norm(v)])
         v = A @ Q[:, -1]
-        AQ, size = np.column_stack([AQ, v]), max(size, np.linalg.norm(v))
+        validate.finite("The product of A with a vector", v)
+        AQ, size = np.column_stack([AQ, v]), max(size, norm(v))
     values, vectors = np.linalg.eigh(Q.T @ AQ)
     seen = abs(values) > 1e-10 * abs(values).max()  # what A sends to 0 has no inverse
     return values[seen], Q @ vectors[:, seen]

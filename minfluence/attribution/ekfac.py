@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from minfluence import seam
+from minfluence import seam, validate
 from minfluence.seam import Solution
-from minfluence.solvers import certified
+from minfluence.solvers import NotPositiveDefinite, certified
 
 
 def kfac(A: Any, B: np.ndarray) -> Solution:
@@ -65,13 +65,21 @@ def _solve(A: Any, B: np.ndarray, eigenvalues: Callable) -> Solution:
             "K-FAC needs a Hessian of an objective whose losses are a minfluence.attribution.MLP, "
             "with one l2 for all parameters."
         )
-    w = o.weights[:, None] / o.weights.sum()
+    B = validate.columns(B, len(A.theta), np.result_type(np.asarray(B), np.float32))
+    validate.finite("The right-hand side b", B)
+    X, _ = o.examples(np.arange(o.n))
+    w = o.weights[:, None] / validate.positive("The sum of the weights", o.weights.sum())
     x, start = np.empty_like(B), 0
-    for a, g in o.losses.by_label(A.theta, o.X):
+    for a, g in o.losses.by_label(A.theta, X):
         of_a, Q_a = np.linalg.eigh(a.T @ (w * a))
         of_g, Q_g = np.linalg.eigh(np.einsum("cni,cnj->ij", w * g, g))
         scale = o.weights.sum() * eigenvalues(a @ Q_a, g @ Q_g, of_a, of_g, w)  # (in, out)
         scale = scale + o.penalty + A.damping
+        if scale.min() <= np.finfo(float).eps * scale.max():
+            raise NotPositiveDefinite(
+                f"K-FAC's matrix has the eigenvalue {scale.min():.1e}, and no inverse: raise l2, "
+                "or damp it."
+            )
         block = slice(start, start + scale.size)
         V = np.einsum("ia,ijm,jb->abm", Q_a, B[block].reshape(*scale.shape, -1), Q_g, optimize=True)
         V = np.einsum("ia,abm,jb->ijm", Q_a, V / scale[:, :, None], Q_g, optimize=True)

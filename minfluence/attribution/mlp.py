@@ -9,6 +9,7 @@ from numpy import ndarray
 
 from minfluence import validate
 from minfluence.models.layers import Shapes, cut, size
+from minfluence.models.losses import softmax
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,13 @@ class MLP:
     """
 
     widths: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        *before, classes = self.widths
+        validate.count("The number of layers", len(before))
+        for width in before:
+            validate.count("Each width", width)
+        validate.count("The number of classes, the last width,", classes, least=2)
 
     def __call__(self, theta: ndarray, X: ndarray, y: ndarray) -> ndarray:
         """Loss of every example.  (..., p), (..., n, d), (..., n) -> (..., n)."""
@@ -96,6 +104,10 @@ class MLP:
     def shapes(self) -> Shapes:
         """Shape of the matrix of each layer."""
         return tuple((d + 1, c) for d, c in zip(self.widths[:-1], self.widths[1:], strict=True))
+
+    def check_labels(self, y: ndarray, training: bool) -> None:
+        """Refuse labels other than the classes; not every class needs to occur."""
+        softmax(self.widths[-1]).check_labels(y, training=False)
 
     def n_parameters(self, n_features: int) -> int:
         """Length of theta; inputs of another width are refused."""

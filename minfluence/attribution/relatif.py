@@ -4,6 +4,7 @@ import numpy as np
 
 from minfluence.influence import Influence, up_params
 from minfluence.inverse import Inverse
+from minfluence.solvers import NotPositiveDefinite
 
 
 def theta_relatif(influence: Influence, X_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
@@ -31,7 +32,7 @@ def theta_relatif(influence: Influence, X_test: np.ndarray, y_test: np.ndarray) 
     """
     G = influence.objective.example_grads(influence.theta, np.arange(influence.objective.n))
     moved = up_params(Inverse(influence.H), G)
-    return influence.up_loss(X_test, y_test) / np.linalg.norm(moved, axis=1)
+    return _relative(influence.up_loss(X_test, y_test), np.linalg.norm(moved, axis=1))
 
 
 def loss_relatif(influence: Influence, X_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
@@ -44,5 +45,15 @@ def loss_relatif(influence: Influence, X_test: np.ndarray, y_test: np.ndarray) -
     ----------
     Barshan, Brunet & Dziugaite (2020), section 3.
     """
-    own = np.sqrt(-influence.self_influence())
-    return influence.up_loss(X_test, y_test) / own
+    own = -influence.self_influence()
+    if not (own >= 0).all():
+        raise NotPositiveDefinite(
+            f"An example has the self-influence {-own.min():.1e}, which is never positive where "
+            "the Hessian is positive definite: train closer to a minimum, or raise the damping."
+        )
+    return _relative(influence.up_loss(X_test, y_test), np.sqrt(own))
+
+
+def _relative(scores: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Scores per unit of length; 0 for an example without a gradient, which changes nothing."""
+    return np.divide(scores, lengths, out=np.zeros_like(scores), where=lengths > 0)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from autograd import elementwise_grad
 
-from minfluence import seam
+from minfluence import seam, validate
 
 
 def representer_values(objective: Any, theta: np.ndarray, X_test: np.ndarray) -> np.ndarray:
@@ -37,14 +37,7 @@ def representer_values(objective: Any, theta: np.ndarray, X_test: np.ndarray) ->
     ----------
     Yeh, Kim, Yen & Ravikumar (2018).
     """
-    o, network = objective, getattr(objective, "losses", None)
-    if not isinstance(network, seam.LayeredLosses) or np.ndim(o.l2) or not o.l2 > 0:
-        raise ValueError(
-            "Representer points need the losses of a minfluence.attribution.MLP and one l2 > 0."
-        )
-    seen, seen_test = (network.inputs(theta, X)[-1] for X in (o.X, np.asarray(X_test)))
-    alpha = -o.weights[:, None] / o.penalty * _slopes(o, theta, o.X, o.y)
-    return (seen_test @ seen.T)[:, :, None] * alpha
+    return objective.weights[:, None] * _per_weight(objective, theta, X_test)
 
 
 def representer(
@@ -65,12 +58,27 @@ def representer(
     -------
     array, shape (m, n)
     """
-    values = representer_values(objective, theta, X_test)
-    slopes = _slopes(objective, theta, np.asarray(X_test), np.asarray(y_test))
-    return np.einsum("mnc,mc->mn", values, slopes) / objective.weights
+    values = _per_weight(objective, theta, X_test)
+    slopes = _slopes(objective.losses, theta, *objective.check_examples(X_test, y_test))
+    return np.einsum("mnc,mc->mn", values, slopes)
 
 
-def _slopes(objective: Any, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _per_weight(objective: Any, theta: np.ndarray, X_test: Any) -> np.ndarray:
+    """Contributions per unit of weight, which an example left out has as well.  -> (m, n, c)."""
+    o, network = objective, getattr(objective, "losses", None)
+    if not isinstance(network, seam.LayeredLosses) or np.ndim(o.l2) or not o.l2 > 0:
+        raise ValueError(
+            "Representer points need the losses of a minfluence.attribution.MLP and one l2 > 0."
+        )
+    strength = validate.positive("The penalty in the risk, l2 times the sum of weights,", o.penalty)
+    theta = validate.theta(theta, o.p)
+    X_test = validate.array("X_test", X_test, ("m", *o.example_shape), dtype=float)
+    X, y = o.examples(np.arange(o.n))
+    seen, seen_test = (network.inputs(theta, inputs)[-1] for inputs in (X, X_test))
+    alpha = -_slopes(network, theta, X, y) / strength
+    return (seen_test @ seen.T)[:, :, None] * alpha
+
+
+def _slopes(network: Any, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Gradient of each example's loss in its scores.  -> (n, c)."""
-    network = objective.losses
     return elementwise_grad(network.value)(network.scores(theta, X), y)

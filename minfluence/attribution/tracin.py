@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from minfluence import seam
+from minfluence import seam, validate
 from minfluence.influence import up_loss
 
 
@@ -62,7 +62,17 @@ def tracin(
     ----------
     Pruthi, Liu, Kale & Sundararajan (2020), "TracInCP".
     """
-    pairs = list(zip(thetas, step_sizes, strict=True))
-    if not pairs:
+    thetas = list(thetas)
+    if not thetas:
         raise ValueError("Expected at least one checkpoint, got none.")
-    return np.sum([s * gradient_dot(objective, t, X_test, y_test) for t, s in pairs], axis=0)
+    sizes = validate.array("step_sizes", step_sizes, ("k",), dtype=float)
+    if len(thetas) != len(sizes):
+        raise ValueError(
+            "Expected one step size for each checkpoint, the sum of those of the part of training "
+            f"that ends there, got {len(sizes)} for {len(thetas)}."
+        )
+    scores = [
+        size * gradient_dot(objective, theta, X_test, y_test)
+        for size, theta in zip(sizes, thetas, strict=True)
+    ]
+    return np.sum(scores, axis=0)

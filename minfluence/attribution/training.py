@@ -48,6 +48,8 @@ def train(
         losses = np.mean(network(thetas, X, y), axis=-1)
         return np.sum(losses) + 0.5 * l2 * np.sum(thetas**2)  # networks do not see one another
 
+    starts, X, y = _matching(network, starts, X, y)
+    l2 = validate.number("l2", l2)
     steps = validate.count("steps", steps)
     checkpoints = validate.count("checkpoints", checkpoints, most=steps)
     sizes = STEP_SIZE * onp.cos(0.5 * onp.pi * onp.arange(steps) / steps)
@@ -60,3 +62,21 @@ def train(
         if t in ends:
             path.append(theta)
     return onp.stack(path), onp.add.reduceat(sizes, ends[:-1])
+
+
+def _matching(
+    network: MLP, starts: onp.ndarray, X: onp.ndarray, y: onp.ndarray
+) -> tuple[onp.ndarray, onp.ndarray, onp.ndarray]:
+    """Starts (..., p), inputs (..., n, d) and labels (..., n) that belong together."""
+    starts, X, y = (onp.asarray(a) for a in (starts, X, y))
+    for name, values in (("starts", starts), ("X", X), ("y", y)):
+        validate.finite(name, values)
+    p = network.n_parameters(X.shape[-1]) if X.ndim > 1 else "p"
+    stacks = {starts.shape[:-1], X.shape[:-2], y.shape[:-1]} - {()}
+    if starts.shape[-1:] != (p,) or y.shape[-1:] != X.shape[-2:-1] or len(stacks) > 1:
+        raise ValueError(
+            f"Expected starts of shape (..., {p}), X (..., n, d) and y (..., n), one row and one "
+            f"label for each example, got shapes {starts.shape}, {X.shape} and {y.shape}."
+        )
+    network.check_labels(y, training=True)
+    return validate.floating("starts", starts), X, y

@@ -50,7 +50,7 @@ def two_clouds(n: int = 40, rng: Any = 0) -> tuple[np.ndarray, np.ndarray]:
     y : array, shape (n,)
         Labels -1 and +1.
     """
-    if n < 2 or n % 2:
+    if validate.count("n", n, least=2) % 2:
         raise ValueError(f"n must be an even number of at least 2, got {n}.")
     y = np.repeat([-1.0, 1.0], n // 2)
     points = validate.generator(rng).standard_normal((n, 2)) * [1.0, 0.8] + np.outer(y, [1.0, 0.4])

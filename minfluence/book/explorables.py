@@ -5,6 +5,7 @@ Python sees what the reader did. Needs anywidget (``pip install "minfluence[plot
 """
 
 import re
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ class Bowl(anywidget.AnyWidget):
     conjugate = numbers()
 
     def __init__(self, kappa: float = 20, steps: int = 4) -> None:
-        if not 1 <= kappa <= 100:
+        if not (isinstance(kappa, Real) and 1 <= kappa <= 100):
             raise ValueError(f"kappa must be a condition number from 1 to 100, got {kappa!r}.")
         super().__init__(kappa=float(kappa), steps=validate.count("steps", steps, 0, 12))
 

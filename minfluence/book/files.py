@@ -16,8 +16,10 @@ import io
 import itertools
 import math
 import os
+import shutil
 import tarfile
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +32,9 @@ from minfluence.book.download import ALLOWANCE, download
 
 class DataUnavailable(RuntimeError):
     """A data file is neither on this machine nor to be had from its origin, or it is damaged."""
+
+
+ABANDONED = 86_400  # seconds after which nobody can still be writing a temporary file
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,7 @@ def _mnist_urls(name: str) -> tuple[str, ...]:
 
 
 # Files that `tools/derive.py` makes from public ones: assets of a release of this repository.
-RELEASE = "https://github.com/OWNER/minfluence/releases/download/data-v1/"
+RELEASE = "https://github.com/_OWNER_/minfluence/releases/download/data-v1/"
 _RT_POLARITY = (
     "https://raw.githubusercontent.com/dennybritz/cnn-text-classification-tf/"
     "18762b459e21d9c70e5c242f8d43fc4e6db37a0d/data/rt-polaritydata/"
@@ -367,12 +372,12 @@ def _locate(name: str, refetch: bool = False) -> tuple[Path, bytes]:
     if name not in FILES:
         raise ValueError(f"Unknown data file {name!r}: expected one of {', '.join(sorted(FILES))}.")
     own = _folder("MINFLUENCE_DATA")
-    if own and (own / name).is_file():
+    if own and os.path.isfile(own / name):
         origin = "".join(f" (published at {url})" for url in FILES[name].urls[:1])
         remedy = f"replace it by a good copy{origin}, or unset MINFLUENCE_DATA"
         return own / name, _check(own / name, name, remedy)
     cached = _cache() / name
-    if cached.is_file() and not refetch:
+    if os.path.isfile(cached) and not refetch:
         remedy = f'fetch it anew with minfluence.book.data.find("{name}", refetch=True)'
         return cached, _check(cached, name, remedy)
     return _fetch(name, cached)
@@ -446,17 +451,18 @@ def _fetch(name: str, target: Path) -> tuple[Path, bytes]:
     remedy = f"set MINFLUENCE_DATA to a folder that holds {name}"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as folder:  # before what takes long
-            for url in file.urls:
-                try:
-                    packed, content = _received(url, file)
-                except ValueError as fault:
-                    failures.append(f"{url} ({fault})")
-                    continue
-                partial = Path(folder) / target.name
+        with _beside(target):  # whether the folder takes files, before what takes long
+            pass
+        for url in file.urls:
+            try:
+                packed, content = _received(url, file)
+            except ValueError as fault:
+                failures.append(f"{url} ({fault})")
+                continue
+            with _beside(target) as partial:
                 partial.write_bytes(packed)
                 os.replace(partial, target)
-                return target, content
+            return target, content
     except OSError as error:
         raise DataUnavailable(
             f"{name} could not be fetched to {target.parent} ({type(error).__name__}: "
@@ -468,6 +474,21 @@ def _fetch(name: str, target: Path) -> tuple[Path, bytes]:
         f"{' or '.join(failures) or 'anywhere: it has no public origin'}; connect to a network, or "
         f"{remedy}."
     )
+
+
+@contextlib.contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """A path to write a file to, until it is whole and moved; what is left there is deleted.
+
+    What a process that was killed left is deleted by the next that fetches this file.
+    """
+    for left in target.parent.glob(f".{target.name}.*.part"):
+        with contextlib.suppress(OSError):  # another process may do the same
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                shutil.rmtree(left)
+    prefix = f".{target.name}."
+    with tempfile.TemporaryDirectory(".part", prefix, target.parent) as folder:
+        yield Path(folder) / target.name
 
 
 def _received(url: str, file: DataFile) -> tuple[bytes, bytes]:

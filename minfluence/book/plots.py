@@ -4,6 +4,7 @@ Colours come from the palette of Okabe and Ito (2008), which colour-blind reader
 and every group also has its own marker.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,9 +54,9 @@ def points(X: Any, y: Any, *, size: Any = 45, x_test: Any = None, ax: Any = None
     -------
     Axes
     """
-    X, y = validate.examples(X, y)
+    X, y = _in_the_plane(X, y)
+    size = validate.array("size", np.full(len(X), size) if np.ndim(size) == 0 else size, y.shape)
     ax = plt.gca() if ax is None else ax
-    size = np.broadcast_to(size, len(X))
     for label, colour, marker in ((-1, BLUE, "o"), (1, ORANGE, "s")):
         of = y == label
         ax.scatter(
@@ -104,10 +105,12 @@ def predicted_against_actual(
     -------
     Axes
     """
-    actual = validate.array("actual", actual, np.shape(predicted))
+    predicted = np.asarray(predicted)
+    validate.finite("predicted", predicted)
+    actual = validate.array("actual", actual, predicted.shape)
     ax = plt.gca() if ax is None else ax
     ax.axline((0, 0), slope=1, color=GREY, lw=1)
-    ax.scatter(actual.ravel(), np.ravel(predicted), s=14, c=BLUE, alpha=0.6, linewidths=0)
+    ax.scatter(actual.ravel(), predicted.ravel(), s=14, c=BLUE, alpha=0.6, linewidths=0)
     ax.set(xlabel=f"actual change in {unit}", ylabel=f"predicted change in {unit}")
     ax.set_aspect("equal", adjustable="datalim")
     return ax
@@ -127,8 +130,15 @@ def images(pictures: np.ndarray, titles: Sequence[str], *, columns: int = 5) -> 
     Axes
         The array of axes, shape (rows, columns).
     """
+    pictures = validate.array("pictures", pictures, ("k", "side * side"))
+    columns = validate.count("columns", columns)
     rows = -(-validate.count("The number of pictures", len(pictures), 1) // columns)
-    side = int(round(np.sqrt(pictures.shape[1])))
+    side = math.isqrt(pictures.shape[1])
+    if side**2 != pictures.shape[1] or len(titles) != len(pictures):
+        raise ValueError(
+            "Expected square pictures as rows of side * side pixels, and a title for each, got "
+            f"{len(pictures)} of {pictures.shape[1]} pixels and {len(titles)} titles."
+        )
     fig, axes = plt.subplots(rows, columns, figsize=(1.25 * columns, 1.5 * rows), squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
@@ -156,7 +166,7 @@ def change_map(X: Any, y: Any, change: Any, *, x_test: Any = None, ax: Any = Non
     -------
     Axes
     """
-    X, y = validate.examples(X, y)
+    X, y = _in_the_plane(X, y)
     change = validate.array("change", change, y.shape)
     largest = validate.positive("The largest change", float(np.abs(change).max()))
     ax = plt.gca() if ax is None else ax
@@ -169,9 +179,18 @@ def change_map(X: Any, y: Any, change: Any, *, x_test: Any = None, ax: Any = Non
     return _with_test_point(ax, x_test)
 
 
+def _in_the_plane(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Examples of two features or more, and labels that have a marker."""
+    X, y = validate.examples(X, y)
+    validate.count("The number of features", X.shape[1], 2)
+    validate.labels(y, (-1, 1), "Expected labels -1 and +1", "map 0/1 labels with y = 2 * y - 1")
+    return X, y
+
+
 def _with_test_point(ax: Any, x_test: Any) -> Any:
     """Draw the test point over a scatter of examples, and name the axes."""
     if x_test is not None:
-        ax.scatter(*x_test[:2], s=110, c="black", marker="X", label="test point", zorder=3)
+        x_test = validate.array("x_test", x_test[:2], (2,))
+        ax.scatter(*x_test, s=110, c="black", marker="X", label="test point", zorder=3)
     ax.set(xlabel="feature 1", ylabel="feature 2")
     return ax

@@ -14,6 +14,8 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from minfluence import validate
+
 MAX_BYTES = 1_500_000  # a page heavier than this is slow on a phone
 MAX_BUTTONS = 4  # more choices than this become a slider
 SCREEN_DPI = 100  # one inch of figure is this many CSS pixels, as for the figures of a notebook
@@ -72,6 +74,7 @@ def frames(
             alt=lambda i: f"Without point {i} the slope is {slope[i]:.2f}.",
         )
     """
+    dpi = validate.count("dpi", dpi)
     options = _options(controls)
     chosen = _chosen(options, start or {})
     if not callable(alt):

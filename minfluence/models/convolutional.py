@@ -46,6 +46,10 @@ class ConvNet:
             A = np.tanh(np.dot(patches(A, width, stride), W) + b)
         return np.dot(np.mean(A, axis=(1, 2)), W_top) + b_top
 
+    def check_labels(self, y: ndarray, training: bool) -> None:
+        """Refuse labels other than the classes; not every class needs to occur."""
+        Softmax(self.shapes[-1][0]).check_labels(y, training=False)
+
     def n_parameters(self, n_features: int) -> int:
         """Length of theta; images of another size are refused."""
         if n_features != self.side**2:

@@ -26,7 +26,8 @@ class RBFFeatures:
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
         """Features of each example.  (n, d) -> (n, r)."""
-        return _rbf_kernel(np.asarray(X), self.centers, self.gamma) @ self.whitening
+        X = validate.array("X", X, ("n", self.centers.shape[1]), dtype=float)
+        return _rbf_kernel(X, self.centers, self.gamma) @ self.whitening
 
 
 def rbf_features(centers: np.ndarray, gamma: float, rtol: float = 1e-10) -> RBFFeatures:
@@ -51,7 +52,10 @@ def rbf_features(centers: np.ndarray, gamma: float, rtol: float = 1e-10) -> RBFF
     RBFFeatures
     """
     centers = validate.array("centers", centers, ("k", "d"), dtype=float)
+    validate.count("The number of centers", len(centers))
     gamma = validate.positive("gamma", gamma)
+    if validate.number("rtol", rtol) >= 1:
+        raise ValueError(f"rtol must be below 1, or no direction is left, got {rtol:g}.")
     eigenvalues, vectors = np.linalg.eigh(_rbf_kernel(centers, centers, gamma))
     kept = eigenvalues > rtol * eigenvalues[-1]
     return RBFFeatures(centers, gamma, vectors[:, kept] / np.sqrt(eigenvalues[kept]))

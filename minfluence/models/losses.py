@@ -74,6 +74,12 @@ class LinearLoss(ABC):
         """Refuse labels that are not the ones this loss expects; here any number will do."""
 
 
+def _hot(label: ndarray, S: ndarray) -> ndarray:
+    """True where a score is that of the label.  (n, ...), (n, c, ...) -> (n, c, ...)."""
+    classes = onp.arange(S.shape[1]).reshape(-1, *[1] * (S.ndim - 2))
+    return classes == label[:, None]
+
+
 def column(y: ndarray, S: ndarray) -> ndarray:
     """Labels (n,) with the axes and the precision of the scores, so that they broadcast."""
     return y.reshape(-1, *[1] * (S.ndim - 1)).astype(S.dtype)
@@ -180,8 +186,7 @@ class Logistic(MarginLoss):
         return -y * expit(-y * S)
 
     def curvature(self, S: ndarray, y: ndarray) -> ndarray:
-        p = expit(S)
-        return p * (1.0 - p)
+        return expit(S) * expit(-S)  # not p (1 - p), which is 0 for margins above 37
 
 
 @dataclass(frozen=True)
@@ -245,8 +250,8 @@ class SmoothHinge(MarginLoss):
         return -y * expit((1.0 - y * S) / self.temperature)
 
     def curvature(self, S: ndarray, y: ndarray) -> ndarray:
-        p = expit((1.0 - column(y, S) * S) / self.temperature)
-        return p * (1.0 - p) / self.temperature
+        z = (1.0 - column(y, S) * S) / self.temperature
+        return expit(z) * expit(-z) / self.temperature
 
 
 # Classes 0 .. c - 1 -------------------------------------------------------------------------------
@@ -275,13 +280,16 @@ class Softmax(LinearLoss):
         return self.n_classes
 
     def value(self, S: ndarray, y: ndarray) -> ndarray:
-        top = S.max(axis=1)
-        log_sum = top + np.log(np.exp(S - top[:, None]).sum(axis=1))
-        return log_sum - S[onp.arange(len(S)), y.astype(int)]
+        # apart from the largest, so that a loss of 1e-20 is not rounded to log(1) = 0
+        first = _hot(np.argmax(S, axis=1), S)
+        top = np.sum(S * first, axis=1)
+        others = np.sum(np.exp(S - top[:, None]) * ~first, axis=1)
+        return top - S[onp.arange(len(S)), y.astype(int)] + np.log1p(others)
 
     def slope(self, S: ndarray, y: ndarray) -> ndarray:
-        P = self.curvature(S, y)
-        P[onp.arange(len(S)), y.astype(int)] -= 1.0
+        P, rows, label = self.curvature(S, y), onp.arange(len(S)), y.astype(int)
+        P[rows, label] = 0.0
+        P[rows, label] = -P.sum(axis=1)  # p - 1, also where p rounds to 1
         return P
 
     def curvature(self, S: ndarray, y: ndarray) -> ndarray:
@@ -291,10 +299,11 @@ class Softmax(LinearLoss):
         return E
 
     def times(self, Q: ndarray, T: ndarray) -> ndarray:
-        P = Q[:, :, None]
-        PT = P * T
-        PT -= P * PT.sum(axis=1, keepdims=True)  # (diag(p) - p pᵀ) T
-        return PT
+        P, T = Q[:, :, None], onp.broadcast_to(T, (len(Q), *T.shape[1:]))
+        # a constant changes nothing: without that of the likeliest class no large terms cancel
+        PU = P * (T - T[onp.arange(len(Q)), Q.argmax(axis=1)][:, None])
+        PU -= P * PU.sum(axis=1, keepdims=True)  # (diag(p) - p pᵀ) T
+        return PU
 
     def check_labels(self, y: ndarray, training: bool) -> None:
         c = self.n_classes

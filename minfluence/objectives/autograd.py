@@ -5,6 +5,7 @@ row i of its result depends on example i alone.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import autograd.numpy as anp
 import numpy as np
@@ -41,17 +42,14 @@ class AutogradObjective(ArrayObjective):
     Koh & Liang (2017), section 2: ``R(theta) = 1/n sum_i L(z_i, theta)``.
     """
 
+    _tried = False  # whether the losses were tried on a few examples
+
     def risk(self, theta: ndarray) -> float:
         """R(theta) = sum_i w_i L(z_i, theta), penalty included.  (p,) -> scalar."""
         return self._risk(self._theta(theta))
 
     def _risk(self, theta: ndarray) -> float:
         losses = self.losses(theta, self.X, self.y)
-        if anp.shape(losses) != (self.n,):
-            raise ValueError(
-                f"losses(theta, X, y) must return one loss per example, shape ({self.n},), "
-                f"got {anp.shape(losses)}."
-            )
         return anp.dot(self.weights, losses) + 0.5 * anp.dot(self.penalty * theta, theta)
 
     def grad(self, theta: ndarray) -> ndarray:
@@ -111,12 +109,22 @@ class AutogradObjective(ArrayObjective):
 
         return grad(dot)(X)
 
+    def _theta(self, theta: Any) -> ndarray:
+        theta = super()._theta(theta)
+        if not self._tried:
+            validate.losses_by_autograd(self.losses, theta, self.X[:4], self.y[:4])
+            self._tried = True
+        return theta
+
 
 def _on_blocks(product: Callable, theta: ndarray) -> Callable[[ndarray], ndarray]:
     """A linear map of vectors (p,) as one that takes each column of a block (p, k) as well."""
 
     def on_block(V: ndarray) -> ndarray:
         V = validate.columns(V, theta.size, theta.dtype)
-        return product(V) if V.ndim == 1 else np.stack([product(v) for v in V.T], axis=1)
+        if V.ndim == 1:
+            return product(V)
+        columns = [product(v) for v in V.T] or [product(theta)]  # no columns have a shape too
+        return np.stack(columns, axis=1)[:, : V.shape[1]]
 
     return on_block

@@ -51,7 +51,8 @@ class BaseObjective(ABC):
         fold_l2: bool = True,
         dtype: Any = np.float64,
     ) -> None:
-        self.losses, self.p, self.fold_l2 = losses, p, fold_l2
+        self.losses, self.fold_l2 = losses, fold_l2
+        self.p = None if p is None else validate.count("p", p)
         self.l2 = validate.l2(l2, p, dtype)
         self.weights = np.full(n, 1.0 / n, dtype=dtype)
 
@@ -127,7 +128,7 @@ class BaseObjective(ABC):
     def upweighted(self, i: Any, eps: float) -> Self:
         """Add `eps` to the weight of example `i` (or of each of several examples)."""
         weights = self.weights.copy()
-        weights[validate.indices(i, self.n)] += eps
+        weights[validate.indices(i, self.n)] += validate.array("eps", eps, ())
         return self.reweighted(weights)
 
     def without(self, indices: Any) -> Self:
@@ -173,7 +174,7 @@ class BaseObjective(ABC):
         (p, k), (n, k) -> (p, k)
         """
         pairs = zip(thetas.T, weights.T, strict=True)
-        return np.stack([self.reweighted(w).grad(theta) for theta, w in pairs], axis=1)
+        return np.stack([self._weighing(w).grad(theta) for theta, w in pairs], axis=1)
 
     def hvp(self, theta: ndarray, V: ndarray) -> ndarray:
         """Hessian of the risk at theta times V.  (p,), (p,) or (p, k) -> like V."""
@@ -199,7 +200,7 @@ class BaseObjective(ABC):
     def input_grads(self, theta: ndarray, v: ndarray, indices: Any) -> ndarray:
         """d/dx of grad L(z_i, theta) . v.  (p,), (p,), (k,) -> (k, ...), shaped like the inputs."""
         indices, theta = validate.indices(indices, self.n), self._theta(theta)
-        v = validate.columns(v, theta.size, self.dtype).reshape(theta.size, -1)[:, 0]
+        v = validate.array("v", v, (theta.size,), self.dtype)
         return self._input_grads(theta, v, *self.examples(indices))
 
     def test_losses(self, theta: ndarray, X_test: Any, y_test: Any) -> ndarray:
@@ -223,7 +224,11 @@ class BaseObjective(ABC):
         return V
 
     def _theta(self, theta: Any) -> ndarray:
-        return validate.theta(theta, self.p).astype(self.dtype, copy=False)
+        return validate.cast("theta", validate.theta(theta, self.p), self.dtype)
+
+    def _weighing(self, weights: ndarray) -> Self:
+        """`reweighted`, for weights that were checked; those of a part may all be 0."""
+        return self._changed(weights=weights.astype(self.dtype, copy=False))
 
     def _changed(self, **attributes: Any) -> Self:
         new = copy.copy(self)
@@ -239,7 +244,8 @@ class ArrayObjective(BaseObjective):
     losses, l2, fold_l2, p
         As in `BaseObjective`; `p` need not be told for losses with ``n_parameters``.
     X : array, shape (n, ...)
-        One example per row.
+        One example per row. Copied, unless it is read-only: ``X.setflags(write=False)`` before
+        saves the memory where X is large.
     y : array, shape (n,)
     dtype : dtype
         Floating-point type of `X` and of every result.
@@ -247,8 +253,8 @@ class ArrayObjective(BaseObjective):
     Raises
     ------
     ValueError
-        For empty, non-finite or mismatched arrays, unscaled 8-bit pixels, labels that the losses
-        do not know, or a negative `l2`.
+        For empty, non-finite, masked or mismatched arrays, unscaled 8-bit pixels, labels that the
+        losses do not know, a negative `l2`, or numbers too large for `dtype`.
     """
 
     def __init__(
@@ -263,7 +269,8 @@ class ArrayObjective(BaseObjective):
         dtype: Any = np.float64,
     ) -> None:
         losses = validate.losses(losses)
-        self.X, self.y = validate.examples(X, y, validate.precision(dtype))
+        taken = validate.examples(X, y, validate.precision(dtype))
+        self.X, self.y = map(validate.own, taken, (X, y))
         if isinstance(losses, seam.SizedLosses):
             p = losses.n_parameters(self.X.shape[1])
         if isinstance(losses, seam.CheckedLosses):
@@ -289,7 +296,7 @@ class ArrayObjective(BaseObjective):
     def replaced(self, indices: Any, X_new: Any, y_new: Any) -> Self:
         """Other examples in the place of these, with their weights.  -> a new objective."""
         X_new, y_new = self.check_examples(X_new, y_new)
-        indices = validate.replacements(validate.indices(indices, self.n), self.n, len(X_new))
+        indices = validate.replacements(validate.indices(indices, self.n), self.n, X_new)
         X, y = self.X.copy(), self.y.astype(np.result_type(self.y, y_new))
         X[indices], y[indices] = X_new, y_new
         return self._of(X, y, self.weights)

@@ -5,19 +5,28 @@ results glued together.  Solvers and influence do not notice.
 """
 
 import atexit
+import json
 import mmap
+import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace, device
 from tqdm.auto import tqdm
 
 from minfluence import seam, validate
 from minfluence.memory import CHUNK_BYTES, blocks, rows_in
 from minfluence.objectives.base import ArrayObjective, BaseObjective
 from minfluence.objectives.linear import KroneckerInverse
+
+RECORD = 8192  # bytes in which each process describes itself to the others
+LABELS = "type of labels"
+SAME = "make every part of one objective, as in like.on(X, y)"
 
 
 class Chunks:
@@ -30,6 +39,7 @@ class Chunks:
     X : array, shape (n, ...)
         Anything whose slices are arrays, such as ``numpy.load(file, mmap_mode="r")``.
     y : array, shape (n,)
+        Whole numbers or floats, whichever those of `like` are.
     rows : int, optional
         Examples in each chunk; about 8 MB by default.
     progress : bool
@@ -45,38 +55,63 @@ class Chunks:
         *,
         progress: bool = True,
     ) -> None:
-        if len(X) != len(y) or len(X) == 0:
-            raise ValueError(f"Expected one label per example, got {len(X)} and {len(y)}.")
-        bytes_per_row = like.dtype.itemsize * int(np.prod(X.shape[1:]))
-        self.like, self.X, self.y, self.progress = like, X, y, progress
-        self.rows = validate.count("rows", rows or rows_in(CHUNK_BYTES, bytes_per_row))
-        self.sizes = [part.stop - part.start for part in blocks(len(y), self.rows)]
-        for _ in self:  # every row once, so that bad ones are found now
-            pass
+        self.like, self.progress = _part(like), progress
+        self.X = X if hasattr(X, "dtype") and hasattr(X, "shape") else np.asarray(X)
+        self.y = y if isinstance(y, np.ndarray) else np.asarray(y)
+        n, m = (a.shape[0] if a.shape else 0 for a in (self.X, self.y))
+        if n != m or n == 0:
+            raise ValueError(f"Expected one label per example, got {n} and {m}.")
+        bytes_per_row = like.dtype.itemsize * int(np.prod(self.X.shape[1:]))
+        self.rows = rows_in(CHUNK_BYTES, bytes_per_row)
+        if rows is not None:
+            self.rows = validate.count("rows", rows)
+        self.sizes = [part.stop - part.start for part in blocks(n, self.rows)]
+        for chunk in self:  # every row once, so that bad ones are found now
+            self.settings = _settings(like, chunk.y)
 
-    def __iter__(self) -> Iterator[BaseObjective]:
+    @property
+    def models(self) -> list[ArrayObjective]:
+        """The one model of all chunks."""
+        return [self.like]
+
+    def __iter__(self) -> Iterator[Any]:
         """Make one chunk after another; only one of them is in memory."""
         parts = list(blocks(len(self.y), self.rows))
         for part in tqdm(parts, desc="chunks", delay=2, leave=False, disable=not self.progress):
-            X = np.array(self.X[part])  # a copy
+            X, y = (a.copy() if isinstance(a, np.ndarray) else a for a in self._rows(part))
             _release(self.X)
-            yield self.like.on(X, np.array(self.y[part]))
+            yield self.like.on(X, y)
 
     def examples(self, indices: Any) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and labels of some rows."""
-        order = np.argsort(indices)  # a file is read from front to back
-        back = np.argsort(order)
-        X, y = (np.array(a[np.asarray(indices)[order]])[back] for a in (self.X, self.y))
+        rows, back = np.unique(indices, return_inverse=True)  # a file is read from front to back
+        X, y = (np.array(a)[back] for a in self._rows(rows))
         _release(self.X)
         return X, y
+
+    def _rows(self, rows: Any) -> tuple[Any, Any]:
+        return self.X[rows], self.y[rows]
 
 
 class Kept:
     """Objectives that are all in memory; what they know at theta is kept from step to step."""
 
     def __init__(self, objectives: Iterable[ArrayObjective]) -> None:
-        self.objectives = list(objectives)
+        self.objectives = [_weighted_alike(_part(o)) for o in objectives]
+        if not self.objectives:
+            raise ValueError(
+                "Expected at least one part with examples, got none: use fewer processes, or give "
+                "each some of the examples."
+            )
         self.like, self.sizes = self.objectives[0], [o.n for o in self.objectives]
+        settings = [_settings(o, o.y) for o in self.objectives]
+        _agree(settings, "part")
+        self.settings = settings[0]
+
+    @property
+    def models(self) -> list[ArrayObjective]:
+        """One objective for each model: all parts have the same one, if they are as they say."""
+        return list({id(o.losses): o for o in self.objectives}.values())
 
     def __iter__(self) -> Iterator[ArrayObjective]:
         """One objective after another."""
@@ -96,7 +131,7 @@ class Kept:
 
 
 class RankLost(RuntimeError):
-    """Another process of a distributed run died, or did not answer in time."""
+    """Another process of a distributed run died, failed, is out of step, or did not answer."""
 
 
 class Ranks:
@@ -111,16 +146,33 @@ class Ranks:
     ----------
     rank, size : int
         Number of this process, and of how many.
+
+    Raises
+    ------
+    RankLost
+        Also when the other processes have not started in time.
     """
 
     def __init__(self, timeout: float = 600) -> None:
         import torch
         from torch import distributed
 
+        limit = timedelta(seconds=validate.positive("timeout", timeout))
         self._torch, self._distributed = torch, distributed
         if not distributed.is_initialized():
             backend = "nccl" if torch.cuda.is_available() else "gloo"
-            distributed.init_process_group(backend, timeout=timedelta(seconds=timeout))
+            try:
+                distributed.init_process_group(backend, timeout=limit)
+            except ValueError as error:
+                raise ValueError(
+                    f"Ranks() is for processes that torchrun starts ({_first_line(error)}): run "
+                    "torchrun --nproc-per-node 2 script.py, or leave ranks out."
+                ) from None
+            except RuntimeError as error:
+                raise RankLost(
+                    f"Not all processes have started within {timeout:g} s "
+                    f"({_first_line(error)}): start all of them again."
+                ) from None
             atexit.register(distributed.destroy_process_group)
         self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
         on_gpu = distributed.get_backend() == "nccl"
@@ -128,23 +180,86 @@ class Ranks:
 
     def part(self, n: int) -> slice:
         """The rows of this process, of n.  -> slice."""
+        if validate.count("n", n) < self.size:
+            raise ValueError(
+                f"Expected at least one example for each of {self.size} processes, got {n}: start "
+                "fewer processes."
+            )
         ends = np.linspace(0, n, self.size + 1).astype(int)
         return slice(int(ends[self.rank]), int(ends[self.rank + 1]))
 
-    def sum(self, a: Any) -> Any:
+    def sum(self, a: Any, *asked: Any) -> Any:
         """Add an array, or a tensor, over all processes; every one gets the sum."""
-        is_tensor = isinstance(a, self._torch.Tensor)
-        total = a.clone() if is_tensor else self._torch.tensor(a, device=self._device)
-        try:
-            self._distributed.all_reduce(total)
-        except RuntimeError as error:
-            first = str(error).splitlines()[0]
-            raise RankLost(
-                f"Process {self.rank} of {self.size} waited for the others in vain ({first}): one "
-                "of them died or is out of step. Start all of them again; blocks of scores that "
-                "were written are not computed twice."
-            ) from None
+        return self.together(lambda: a, *asked)
+
+    def together(self, compute: Callable[[], Any], *asked: Any) -> Any:
+        """Add over all processes what each computes; if one of them fails, all hear of it.
+
+        Parameters
+        ----------
+        compute : callable ``() -> array``
+            Waits for no other process.
+        *asked : bytes or array
+            What was asked for, such as a verb and theta: the same in all processes, arrays but for
+            rounding, or the sum would mean nothing.
+        """
+        with self.telling():
+            mine = compute()
+        is_tensor = isinstance(mine, self._torch.Tensor)
+        total = mine.clone() if is_tensor else self._torch.tensor(mine, device=self._device)
+        self._compare(f"{total.dtype} {tuple(total.shape)}".encode(), *asked)
+        self._reduce(total, self._distributed.ReduceOp.SUM)
         return total if is_tensor else total.cpu().numpy()
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Let the processes that wait for this one know of an error in here."""
+        try:
+            yield
+        except Exception:
+            with suppress(RankLost):
+                self._largest([self.rank + 1.0, 0, 0, 0, 0, 0])
+            raise
+
+    def _compare(self, *asked: Any) -> None:
+        """Refuse to go on where processes do not ask for the same."""
+        words, total, size = 0, 0.0, 0.0
+        for k, value in enumerate(asked, 1):
+            if isinstance(value, bytes):
+                words = zlib.crc32(value, words)
+            else:
+                a = value if isinstance(value, self._torch.Tensor) else np.asarray(value, float)
+                total, size = total + k * _checksum(a), size + k * float(abs(a).sum())
+        failed, most, least, top, bottom, size = self._largest(
+            [0, words, -words, total, -total, size]
+        )
+        if failed:
+            raise RankLost(
+                f"Process {int(failed) - 1} of {self.size} has failed, and says why: correct that, "
+                "and start all of them again."
+            )
+        if most + least or top + bottom > 1e-4 * size:
+            raise RankLost(
+                f"Process {self.rank} of {self.size} is out of step: another one calls another "
+                "verb, or the same with another theta, vector, weights or rows. Call the same in "
+                "the same order everywhere, and draw random numbers from the same seed."
+            )
+
+    def _largest(self, numbers: list[float]) -> list[float]:
+        """The largest of each number over all processes."""
+        most = self._torch.tensor(numbers, dtype=self._torch.float64, device=self._device)
+        self._reduce(most, self._distributed.ReduceOp.MAX)
+        return most.tolist()
+
+    def _reduce(self, tensor: Any, operation: Any) -> None:
+        try:
+            self._distributed.all_reduce(tensor, operation)
+        except RuntimeError as error:
+            raise RankLost(
+                f"Process {self.rank} of {self.size} waited for the others in vain "
+                f"({_first_line(error)}): one of them died or is out of step. Start all of them "
+                "again; blocks of scores that were written are not computed twice."
+            ) from None
 
 
 class Alone:
@@ -152,9 +267,15 @@ class Alone:
 
     rank, size = 0, 1
 
-    def sum(self, a: Any) -> Any:
+    def sum(self, a: Any, *asked: Any) -> Any:
         """There is nothing to add."""
         return np.asarray(a) if np.isscalar(a) else a
+
+    def together(self, compute: Callable[[], Any], *asked: Any) -> Any:
+        """There is nobody to compare with."""
+        return self.sum(compute())
+
+    telling = nullcontext  # nobody waits
 
 
 class ShardedObjective(BaseObjective):
@@ -162,10 +283,18 @@ class ShardedObjective(BaseObjective):
 
     Parameters
     ----------
-    parts : Chunks, or sequence of objectives
-        The examples of this process; all with the same model and `l2`.
+    parts : Chunks, or iterable of objectives
+        The examples of this process; all with the same model and `l2`, and each with equal weights:
+        others are given to the whole, by `reweighted`. What goes wrong while an iterable makes
+        them is told to the other processes.
     ranks : Ranks, optional
         The other processes, which hold the other examples.
+
+    Raises
+    ------
+    ValueError
+        In every process, where parts have not the same model, penalty, dtype, or kind of inputs
+        and labels, or where a process has no part.
 
     Notes
     -----
@@ -176,19 +305,14 @@ class ShardedObjective(BaseObjective):
     def __init__(
         self, parts: Chunks | Iterable[ArrayObjective], ranks: "Ranks | None" = None
     ) -> None:
-        self.parts = parts if isinstance(parts, Chunks) else Kept(parts)
+        if not isinstance(ranks, Ranks | None):
+            raise ValueError(f"ranks must be Ranks(), or left out, got {ranks!r}.")
         self.ranks = Alone() if ranks is None else ranks
+        self.parts, sizes = _introduced(parts, self.ranks)
         self.like = like = self.parts.like
-        if not like.fold_l2:
-            raise ValueError(
-                "A sum of parts would count a penalty that is a term of its own once for each "
-                "part: use fold_l2=True."
-            )
-        sizes = np.zeros(self.ranks.size, dtype=int)
-        sizes[self.ranks.rank] = sum(self.parts.sizes)
-        sizes = self.ranks.sum(sizes)
-        self._first = int(sizes[: self.ranks.rank].sum())
-        super().__init__(like.losses, int(sizes.sum()), like.p, like.l2, dtype=like.dtype)
+        self._first = sum(sizes[: self.ranks.rank])
+        super().__init__(like.losses, sum(sizes), like.p, like.l2, dtype=like.dtype)
+        self._compare_losses()
 
     # What lies in the parts, and what all of them have in common -------------------------------
 
@@ -241,67 +365,81 @@ class ShardedObjective(BaseObjective):
     def examples(self, indices: Any) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and labels of some examples, wherever they lie."""
         indices = np.atleast_1d(indices)
+        validate.indices(np.unique(indices), self.n)
         mine = (indices >= self._first) & (indices < self._first + sum(self.parts.sizes))
         X = np.zeros((len(indices), *self.example_shape), dtype=self.dtype)
-        y = np.zeros(len(indices), dtype=self.like.y.dtype)
-        if mine.any():
-            X[mine], y[mine] = self.parts.examples(indices[mine] - self._first)
-        return self.ranks.sum(X), self.ranks.sum(y)
+        y = np.zeros(len(indices), dtype=self.parts.settings[LABELS])
+        with self.ranks.telling():
+            if mine.any():
+                X[mine], y[mine] = self.parts.examples(indices[mine] - self._first)
+        asked = b"examples", indices.tobytes()
+        return self.ranks.sum(X, *asked), self.ranks.sum(y, *asked)
 
     # Sums over parts ---------------------------------------------------------------------------
 
     def risk(self, theta: np.ndarray) -> float:
         """R(theta), penalty included.  (p,) -> scalar."""
-        return float(self._sum(lambda part: part.risk(theta)))
+        return float(self._sum("risk", theta))
 
     def grad(self, theta: np.ndarray) -> np.ndarray:
         """Gradient of the risk.  (p,) -> (p,)."""
-        return self._sum(lambda part: part.grad(theta))
+        return self._sum("grad", theta)
 
     def grads(self, thetas: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Gradients at many parameter vectors, each for its own weights.
 
         (p, k), (n, k) -> (p, k)
         """
-        total = sum(part.grads(thetas, weights[rows]) for part, rows in self._parts())
-        return self.ranks.sum(total)
+
+        def mine() -> Any:
+            return sum(part.grads(thetas, weights[rows]) for part, rows in self._parts())
+
+        return self.ranks.together(mine, b"grads", weights.tobytes(), thetas)
 
     def hvp_at(self, theta: np.ndarray) -> Callable[[Any], Any]:
         """The map V -> Hessian of the risk at theta times V; V is (p,) or a block (p, k)."""
-        return self._product(lambda part: part.hvp_at(theta))
+        return self._product("hvp_at", theta)
 
     def gnvp_at(self, theta: np.ndarray) -> Callable[[Any], Any]:
         """The map V -> Gauss-Newton matrix at theta times V; V is (p,) or a block (p, k)."""
-        return self._product(lambda part: part.gnvp_at(theta))
+        return self._product("gnvp_at", theta)
 
     def hessian(self, theta: np.ndarray) -> np.ndarray:
         """The Hessian itself.  (p,) -> (p, p)."""
-        return self._sum(lambda part: part.hessian(theta))
+        return self._sum("hessian", theta)
 
     def gauss_newton(self, theta: np.ndarray) -> np.ndarray:
         """The Gauss-Newton matrix itself.  (p,) -> (p, p)."""
-        return self._sum(lambda part: part.gauss_newton(theta))
+        return self._sum("gauss_newton", theta)
 
     def preconditioner(self, theta: np.ndarray, damping: float = 0.0) -> KroneckerInverse | None:
         """Approximate inverse of ``H + damping I``, as of a `LinearObjective`, or None."""
         if not isinstance(self.like, seam.FactoredObjective):
             return None
+        total = validate.positive(
+            "The sum of the weights", self.weights.sum(), "solve with cg or direct as they are"
+        )
         A, D = 0.0, 0.0
-        for part, _ in self._parts():
-            of_part = part.curvature_factors(theta)
-            A, D = A + of_part[0], D + of_part[1]
-        total = self.weights.sum()
-        A, D = self.ranks.sum(A), self.ranks.sum(D) / total
-        return KroneckerInverse(A, D, total * self.l2 + damping)
+        with self.ranks.telling():
+            for part, _ in self._parts():
+                of_part = part.curvature_factors(theta)
+                A, D = A + of_part[0], D + of_part[1]
+        asked = b"preconditioner", self.weights.tobytes(), theta
+        A, D = self.ranks.sum(A, *asked), self.ranks.sum(D, *asked)
+        return KroneckerInverse(A, D / total, self.penalty + damping)
 
     # One result for each example, or for test points --------------------------------------------
 
     def example_dots(self, theta: np.ndarray, V: np.ndarray) -> np.ndarray:
         """grad L(z_i, theta) . v for every i at once.  (p,), (p,) or (p, k) -> (n,) or (n, k)."""
-        dots = np.zeros((self.n, *np.shape(V)[1:]), dtype=self.dtype)
-        for part, rows in self._parts():
-            dots[rows] = self.to_numpy(part.example_dots(theta, V))
-        return self.ranks.sum(dots)
+
+        def mine() -> np.ndarray:
+            dots = np.zeros((self.n, *np.shape(V)[1:]), dtype=self.dtype)
+            for part, rows in self._parts():
+                dots[rows] = self.to_numpy(part.example_dots(theta, V))
+            return dots
+
+        return self.ranks.together(mine, b"example_dots", theta, V)
 
     # Inside ------------------------------------------------------------------------------------
 
@@ -310,24 +448,160 @@ class ShardedObjective(BaseObjective):
         start = self._first
         for part, size in zip(self.parts, self.parts.sizes, strict=True):
             rows = slice(start, start + size)
-            yield part.reweighted(self.weights[rows]), rows
+            yield part._changed(weights=self.weights[rows]), rows  # they may all be 0
             start += size
 
-    def _sum(self, of_part: Callable[[Any], Any]) -> Any:
-        """Add a quantity over the parts of this process, then over all processes."""
-        return self.ranks.sum(sum(of_part(part) for part, _ in self._parts()))
+    def _sum(self, verb: str, theta: np.ndarray) -> Any:
+        """Add what a verb gives over the parts of this process, then over all processes."""
 
-    def _product(self, of_part: Callable[[Any], Callable]) -> Callable[[Any], Any]:
+        def mine() -> Any:
+            return sum(getattr(part, verb)(theta) for part, _ in self._parts())
+
+        return self.ranks.together(mine, verb.encode(), self.weights.tobytes(), theta)
+
+    def _product(self, verb: str, theta: np.ndarray) -> Callable[[Any], Any]:
         """The sum of the linear maps that the parts make: kept if the parts themselves are."""
-        kept = None
-        if isinstance(self.parts, Kept):
-            kept = [of_part(part) for part, _ in self._parts()]
+
+        def maps() -> Iterator[Callable[[Any], Any]]:
+            return (getattr(part, verb)(theta) for part, _ in self._parts())
+
+        with self.ranks.telling():
+            kept = list(maps()) if isinstance(self.parts, Kept) else None
 
         def product(V: Any) -> Any:
-            maps = kept or (of_part(part) for part, _ in self._parts())
-            return self.ranks.sum(sum(m(V) for m in maps))
+            def mine() -> Any:
+                return sum(m(V) for m in kept or maps())
+
+            return self.ranks.together(mine, verb.encode(), self.weights.tobytes(), theta, V)
 
         return product
+
+    def _compare_losses(self) -> None:
+        """Refuse models that bear the same name and give a few examples other losses."""
+        if self.p is None:  # only theta tells
+            return
+        few = self.examples(np.unique(np.linspace(0, self.n - 1, 4).astype(int)))
+        theta = 0.1 * np.random.default_rng(0).standard_normal(self.p)
+
+        def mine() -> np.ndarray:
+            values = np.stack([o.test_losses(theta, *few) for o in self.parts.models])
+            _check_same(values)
+            table = np.zeros((self.ranks.size, values.shape[1]), dtype=values.dtype)
+            table[self.ranks.rank] = values[0]
+            return table
+
+        _check_same(self.ranks.together(mine, b"losses"))
+
+
+# What parts have in common ------------------------------------------------------------------------
+
+
+def _part(o: Any) -> ArrayObjective:
+    """An objective that can be part of a sum."""
+    if not isinstance(o, ArrayObjective):
+        raise ValueError(
+            "Expected Chunks, or a list of objectives whose examples are in memory, "
+            f"got {type(o).__name__}."
+        )
+    if not o.fold_l2:
+        raise ValueError(
+            "A sum of parts would count a penalty that is a term of its own once for each "
+            "part: use fold_l2=True."
+        )
+    return o
+
+
+def _weighted_alike(o: ArrayObjective) -> ArrayObjective:
+    """A part whose weights are not lost where they become 1/n of the whole."""
+    if not np.allclose(o.weights, 1 / o.n, rtol=1e-5, atol=0):
+        raise ValueError(
+            "A part has weights of its own, which say nothing of its share in the whole: make it "
+            "with equal weights, and give them to the sum, as in "
+            "ShardedObjective(parts).reweighted(weights)."
+        )
+    return o
+
+
+def _settings(o: ArrayObjective, y: np.ndarray) -> dict[str, str]:
+    """What all parts of one risk share, in words that mean the same in every process."""
+    words = {
+        "kind of objective": type(o).__name__,
+        "losses": re.sub(" at 0x[0-9a-f]+", "", repr(o.losses)),
+        "number of parameters": str(o.p),
+        "l2": str(o.l2.tolist() if isinstance(o.l2, np.ndarray) else o.l2),
+        "dtype": str(o.dtype),
+        "shape of an example": str(o.example_shape),
+        LABELS: "int64" if y.dtype.kind in "iub" else str(y.dtype),
+    }
+    return {name: _short(text) for name, text in words.items()}
+
+
+def _short(text: str) -> str:
+    """A text in 200 characters at most, which differs if the text does."""
+    return text if len(text) <= 200 else f"{text[:180]}... ({zlib.crc32(text.encode()):x})"
+
+
+def _agree(settings: list[dict[str, str]], place: str) -> None:
+    """Refuse parts, or processes, that differ in what they must share."""
+    for k, other in enumerate(settings):
+        for name, value in settings[0].items():
+            if other[name] != value:
+                raise ValueError(
+                    f"The parts of one risk must have the same {name}: it is {value} in {place} 0 "
+                    f"and {other[name]} in {place} {k}; {SAME}."
+                )
+
+
+def _check_same(values: np.ndarray) -> None:
+    """Refuse losses of the same examples (m, k) that differ by more than rounding."""
+    tolerance = 10 * np.sqrt(np.finfo(values.dtype).eps)
+    size = np.abs(values).max(where=np.isfinite(values), initial=0)
+    if not np.allclose(values, values[0], tolerance, tolerance * size, equal_nan=True):
+        raise ValueError(
+            "The parts have losses of the same name, but with other values for the same examples; "
+            f"{SAME}."
+        )
+
+
+def _introduced(parts: Any, ranks: Any) -> tuple[Chunks | Kept, list[int]]:
+    """The parts of this process, and the sizes of all processes, if all fit together."""
+    trouble: Exception | None = None
+    try:
+        if not isinstance(parts, Iterable):
+            parts = [parts]
+        parts = parts if isinstance(parts, Chunks) else Kept(parts)
+        mine = {"n": sum(parts.sizes), "settings": parts.settings}
+    except Exception as error:
+        trouble, mine = error, {"error": " ".join(str(error).split())[:1000]}
+    everyone = [json.loads(text) for text in _of_all(json.dumps(mine, ensure_ascii=False), ranks)]
+    if trouble:
+        raise trouble
+    for rank, record in enumerate(everyone):
+        if "error" in record:
+            raise ValueError(f"Process {rank} of {ranks.size} cannot take part: {record['error']}")
+    _agree([record["settings"] for record in everyone], "process")
+    return parts, [record["n"] for record in everyone]
+
+
+def _of_all(text: str, ranks: Any) -> list[str]:
+    """A text of each process, in all of them."""
+    table = np.zeros((ranks.size, RECORD), dtype=np.uint8)
+    own = np.frombuffer(text.encode(), dtype=np.uint8)
+    table[ranks.rank, : len(own)] = own
+    return [row.tobytes().rstrip(b"\0").decode() for row in ranks.sum(table)]
+
+
+def _checksum(a: Any) -> float:
+    """Sum of an array in which every row and column has a weight of its own."""
+    xp, rows = array_namespace(a), a.reshape(len(a), -1)
+    ramps = (xp.linspace(1, 2, k, dtype=a.dtype, device=device(a)) for k in rows.shape)
+    return float(next(ramps) @ rows @ next(ramps))
+
+
+def _first_line(error: Exception) -> str:
+    """What an error says first, without the place in the source of whoever says it."""
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    return re.sub(r"^\[\S+\] ", "", line).split(". ")[0].rstrip(".")
 
 
 def _release(X: Any) -> None:

@@ -1,0 +1,97 @@
+"""Whether theta is a minimum: when a gradient is short, and whether the risk falls somewhere."""
+
+import warnings
+from functools import partial
+
+import numpy as np
+from numpy import ndarray
+
+from minfluence import seam
+from minfluence.hessian import Hessian
+from minfluence.inverse import Inverse
+from minfluence.seam import Objective
+from minfluence.solvers import NotConverged, NotPositiveDefinite, cg
+
+
+def tolerances(
+    objective: Objective, theta: ndarray, gtol: float | None = None
+) -> tuple[float, float]:
+    """How short a gradient to aim at, and which is enough where rounding allows no shorter one.
+
+    Enough is relative, so that units do not matter: short beside what cancels in the gradient,
+    which is n pushes of one example and ``H theta``; and beside a single push, which is what a
+    refit without one example has to resolve.
+    """
+    if gtol is not None:
+        return gtol, gtol
+    eps, double = float(np.finfo(objective.dtype).eps), objective.dtype == np.float64
+    push = example_push(objective, theta)
+    curved = float(np.linalg.norm(objective.hvp(theta, theta)))
+    short = min((1e-10 if double else 1e-6) * (objective.n * push + curved), 1e-2 * push)
+    enough = max(short, 4 * eps * curved)
+    return min(enough, 1e-10 if double else 1e-5), enough
+
+
+def grad_norm(objective: Objective, theta: ndarray) -> float:
+    """Length of the risk's gradient, NaN where the risk itself is not finite."""
+    finite = np.isfinite(objective.risk(theta))
+    return float(np.linalg.norm(objective.grad(theta))) if finite else np.nan
+
+
+def example_push(objective: Objective, theta: ndarray) -> float:
+    """Root mean square of ||w_i ∇L(z_i)||, from eight random directions (Hutchinson)."""
+    V = np.random.default_rng(0).standard_normal((theta.size, 8))
+    dots = objective.example_dots(theta, V)  # E (g . v)^2 = ||g||^2
+    pushes = objective.weights[:, None] * dots
+    largest = float(abs(pushes).max()) or 1.0  # squares of 1e200 would overflow
+    return largest * float(np.sqrt(np.mean((pushes / largest) ** 2)))
+
+
+def what_is_wrong(objective: Objective, theta: ndarray, grad_norm: float, enough: float) -> str:
+    """Why theta is no minimum, as the end of a sentence; nothing if it is one."""
+    if not grad_norm <= enough:
+        return (
+            f"with gradient norm {grad_norm:.1e} (asked: {enough:.0e}): scale the features, raise "
+            "l2 (without it, separable classes have no finite minimum), or allow more max_steps"
+        )
+    if _runs_away(objective, theta):
+        return (
+            "where the risk still falls along theta: raise l2, without which separable classes "
+            "have no finite minimum"
+        )
+    if _curves_down(objective, theta):
+        return "at a saddle, where the risk falls in some direction: start somewhere else"
+    return ""
+
+
+def _runs_away(objective: Objective, theta: ndarray) -> bool:
+    """Whether a convex risk still falls where theta is twice as long, so that no minimum is near.
+
+    So it is for separable classes without a penalty: gradient and curvature vanish together.
+    """
+    if not isinstance(objective.losses, seam.LinearLosses):
+        return False
+    risk = objective.risk(theta)
+    rounding = 8 * float(np.finfo(objective.dtype).eps) * abs(risk)
+    return bool(objective.risk(2 * theta) < risk - rounding)
+
+
+def _curves_down(objective: Objective, theta: ndarray) -> bool:
+    """Whether the risk falls in some direction, though its gradient vanishes.
+
+    Conjugate gradients meet such a direction from a random start.  The losses of
+    `minfluence.models` are convex in theta, and are spared the products.
+    """
+    if isinstance(objective.losses, seam.LinearLosses):
+        return False
+    v = np.random.default_rng(0).standard_normal(theta.size)
+    size = np.linalg.norm(objective.hvp(theta, v)) / np.linalg.norm(v)
+    flat = 1e-6 * float(size)  # curvature that is 0 but for rounding
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotConverged)
+        try:
+            solver = partial(cg, rtol=1e-2, max_steps=50)
+            Inverse(Hessian(objective, theta, flat), solver)(v)
+        except NotPositiveDefinite:
+            return True
+    return False
