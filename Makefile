@@ -22,7 +22,7 @@ export MINFLUENCE_DATA ?= $(abspath ../shared/data)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book book-strict test data lint check inputs newcomer links publishable browser binder colab coursework slides pdf execute derive bench serve clean
+.PHONY: help book book-strict test data lint check inputs random newcomer links publishable browser binder colab coursework slides pdf execute derive bench serve clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,10 @@ check: lint ## the same and the fast tests: before every commit
 
 inputs: $(TEST_READY) ## try odd and bad inputs: each gets the right number or one clear sentence
 	PYTHONPATH=tests $(ONE_THREAD) $(BIN)/python -m inputs
+
+random: $(TEST_READY) ## thousands of random problems against loops and dense algebra (SEED=... repeats)
+	$(ONE_THREAD) $(BIN)/pytest tests/test_random_problems.py -n 2 -m "not slow" \
+	  --hypothesis-profile=long --hypothesis-seed=$(or $(SEED),$(shell date +%s))
 
 newcomer: ## try both commands as a newcomer would, on the last commit: empty home, no data
 	$(PYTHON) tools/newcomer.py --python $(PYTHON) --site $(SITE)
