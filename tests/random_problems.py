@@ -338,7 +338,7 @@ def inputs(draw, rng, name, n, d):
     largest = 0.0 if name == "tanh" else 3.0
     units = st.sampled_from([0.0, -largest, largest, -1.0])
     if draw(st.booleans(), label="a scale for each feature"):
-        scale = 10.0 ** rng.uniform(-largest, largest, d)
+        scale = 10.0 ** rng.choice([-largest, 0.0, largest, rng.uniform(-largest, largest)], d)
     else:
         scale = np.full(d, 10.0 ** draw(units, label="scale of features"))
     X = scale * rng.standard_normal((n, d))
@@ -410,17 +410,17 @@ def definite_problems(draw, curvatures=("hessian", "gauss-newton"), damped=True,
             return problem, curvature
         more = 1e-3 * max(diagonal, 1e-12)
         if damped:
-            problem = problem.with_(damping=more + 2 * r.damping)
+            problem = problem.with_(damping=more + 4 * r.damping)
         else:
             problem = problem.with_(l2=more_l2(problem, more))
     raise AssertionError("no damping was enough")
 
 
 def more_l2(problem, more):
-    """At least twice the penalty, and as much more in the risk."""
+    """A multiple of the penalty, and as much more in the risk."""
     r = problem.reference
     total = r.weights.sum() if r.fold else 1.0
-    return rounded(r.l2 + r.l2.max() + more / total, problem.dtype)
+    return rounded(r.l2 + 3 * r.l2.max() + more / total, problem.dtype)
 
 
 def is_definite(problem, curvature="hessian"):
