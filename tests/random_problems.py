@@ -252,7 +252,7 @@ def problems(draw, kinds=KINDS, names=NAMES, dtypes=(np.float64, np.float32), an
     n, d = draw(st.integers(4, 12), label="n"), draw(st.integers(1, 4), label="d")
     c = draw(st.integers(2, 3), label="c")
 
-    X, scale = inputs(draw, rng, name, n, d)
+    X, scale = inputs(draw, rng, name, n, d, dtype)
     unit = draw(st.sampled_from([1.0, 1e-6, 1e6, 1e-3, 1e3]), label="unit of labels")
     unit = unit if name in ("squared", "huber") else 1.0
     parameter = {"huber": unit * draw(st.sampled_from([0.3, 3.0]))} if name == "huber" else {}
@@ -333,12 +333,13 @@ def natural_size(kind, name, parameter):
     return 1 / parameter if name == "smooth_hinge" else 1.0
 
 
-def inputs(draw, rng, name, n, d):
+def inputs(draw, rng, name, n, d, dtype):
     """Features of one scale, or each of its own; some columns and rows are special."""
     largest = 0.0 if name == "tanh" else 3.0
     units = st.sampled_from([0.0, -largest, largest, -1.0])
     if draw(st.booleans(), label="a scale for each feature"):
-        scale = 10.0 ** rng.uniform(-largest, largest, d)
+        largest *= 1 if dtype == np.float64 else 1 / 3  # as far apart as H can be squared
+        scale = 10.0 ** rng.choice([-largest, 0.0, largest, rng.uniform(-largest, largest)], d)
     else:
         scale = np.full(d, 10.0 ** draw(units, label="scale of features"))
     X = scale * rng.standard_normal((n, d))
@@ -410,17 +411,17 @@ def definite_problems(draw, curvatures=("hessian", "gauss-newton"), damped=True,
             return problem, curvature
         more = 1e-3 * max(diagonal, 1e-12)
         if damped:
-            problem = problem.with_(damping=more + 2 * r.damping)
+            problem = problem.with_(damping=more + 4 * r.damping)
         else:
             problem = problem.with_(l2=more_l2(problem, more))
     raise AssertionError("no damping was enough")
 
 
 def more_l2(problem, more):
-    """At least twice the penalty, and as much more in the risk."""
+    """A multiple of the penalty, and as much more in the risk."""
     r = problem.reference
     total = r.weights.sum() if r.fold else 1.0
-    return rounded(r.l2 + r.l2.max() + more / total, problem.dtype)
+    return rounded(r.l2 + 3 * r.l2.max() + more / total, problem.dtype)
 
 
 def is_definite(problem, curvature="hessian"):

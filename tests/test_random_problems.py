@@ -79,7 +79,6 @@ VERBS = {  # name -> what the objective says, what the reference says
 }
 
 
-# Announced: softmax and smooth_hinge keep small slopes and curvatures beyond margins of 37.
 @examples(1.5)
 @given(problems(any_weights=True))
 def test_every_verb_is_a_sum_over_examples(problem):
@@ -90,7 +89,7 @@ def test_every_verb_is_a_sum_over_examples(problem):
     problem.unchanged()
 
 
-# Found: AutogradObjective(softmax, dtype=float32) answers in float64.
+# Waits for: AutogradObjective in float32 that answers in float64.
 @examples(0.2)
 @given(problems(dtypes=(np.float32,)))
 def test_every_result_is_in_the_precision_asked_for(problem):
@@ -99,7 +98,6 @@ def test_every_result_is_in_the_precision_asked_for(problem):
         assert np.ndim(got) == 0 or got.dtype == problem.dtype, f"{name}: {got.dtype}"
 
 
-# Announced: the same.
 @examples(0.5)
 @given(problems(any_weights=True))
 def test_verbs_of_some_examples_are_rows_of_those_of_all(problem):
@@ -270,8 +268,7 @@ def check_report(problem, influence, curvature, s_test, solver):
     problem.agrees("grad_norm", report.grad_norm, lambda r: norm(r.grad))
 
 
-# Announced: small slopes; cg without a scale. Found: the residual that direct states depends on
-# the scale of H.
+# Waits for: `direct` whose residual and idea of singular do not depend on the units of features.
 @examples(1.2)
 @given(definite_problems(), st.data())
 def test_scores_are_dense_algebra(problem_and_curvature, data):
@@ -283,7 +280,6 @@ def test_scores_are_dense_algebra(problem_and_curvature, data):
     check_scores(problem, solver, curvature)
 
 
-# Announced: lissa calls 1e-2 converged, and no more.
 @examples(0.1)
 @given(definite_problems(kinds=["linear", "linear parts"], dtypes=(np.float64,)))
 def test_scores_of_samples_are_dense_algebra_within_their_residual(problem_and_curvature):
@@ -298,7 +294,7 @@ def test_scores_of_samples_are_dense_algebra_within_their_residual(problem_and_c
     check_report(problem, influence, curvature, s_test, "lissa")
 
 
-# Announced: the shortest answer, or NotPositiveDefinite.
+# Waits for: a singular H that Cholesky passes by rounding.
 @examples(0.2)
 @given(problems(names=["softmax"], kinds=["linear", "autograd"]), st.booleans())
 def test_a_singular_hessian_has_the_shortest_answer_or_none(problem, reachable):
@@ -352,8 +348,7 @@ def check_minimum(what, problem, theta, push):
     return most
 
 
-# Announced: tolerances relative to the push. Found: the first damping of `fit` is 1e-4 whatever the
-# scale of H, and its rounding of the risk is float64's.
+# Waits for: `fit` in float32, which knows only float64's rounding of the risk.
 @examples(0.7)
 @given(fitted_problems(kinds=FEW_KINDS))
 def test_fit_goes_to_the_minimum(problem):
@@ -369,7 +364,7 @@ def test_fit_goes_to_the_minimum(problem):
         assert (np.abs(fit.theta - r.theta) <= 4 * most * norm(np.linalg.inv(H))).all()
 
 
-# Announced and found: the same.
+# Waits for: the same, and `direct` in any units.
 @examples(0.5)
 @given(fitted_problems(kinds=FEW_KINDS))
 def test_refits_are_brute_force(problem):
@@ -413,7 +408,7 @@ def check_change(problem, truth, theta, change, most):
         )
 
 
-# Announced and found: the same.
+# Waits for: the same, and steps of Poisson refits that overflow with NumPy's words.
 @examples(0.3)
 @given(fitted_problems(kinds=IN_MEMORY))
 def test_refits_with_other_examples_are_brute_force(problem):
@@ -434,12 +429,13 @@ def test_refits_with_other_examples_are_brute_force(problem):
 
 
 # What must not matter -----------------------------------------------------------------------------
+# Waits for: `direct` in any units.
 
 
 def same(problem, what, got, expected):
     """Assert that two answers of the package agree as well as each does with the reference."""
     want = np.asarray(expected(problem.reference))
-    slack = problem.allowed(expected, want)
+    slack = 2 * problem.allowed(expected, want)  # each may be away from it
     away = np.max(np.abs(np.asarray(got[0], float) - np.asarray(got[1], float)) / slack)
     assert away <= 1, f"{what}: {got[0]} and {got[1]}, {away:.3g} times what is allowed"
 
@@ -522,7 +518,6 @@ FORMS = {
 }
 
 
-# Found: TorchObjective refuses theta[::-1] of one parameter.
 @examples(0.3)
 @given(
     definite_problems(**HESSIAN, kinds=IN_MEMORY + ["linear parts"]),
