@@ -87,6 +87,7 @@ def fit(
             "losses are finite, and scale features of very large numbers."
         )
     aim, enough = tolerances(objective, theta, given)
+    rounding = 1e-12 if objective.dtype == np.float64 else 1e-6
     while np.linalg.norm(g) > aim and steps < max_steps and damping < 1e12:
         steps += 1
         step = _newton_step(objective, theta, g, damping)
@@ -94,7 +95,7 @@ def fit(
             new = theta + step
             new_g, new_risk = objective.grad(new), objective.risk(new)
             # Close to the minimum the risk changes by less than its rounding: ask the gradient.
-            level = new_risk <= risk + 1e-12 * abs(risk)
+            level = new_risk <= risk + rounding * abs(risk)
             if new_risk < risk or (level and np.linalg.norm(new_g) < np.linalg.norm(g)):
                 theta, g, risk = new, new_g, new_risk
                 aim, enough = tolerances(objective, theta, given)

@@ -27,9 +27,9 @@ def tolerances(
     eps, double = float(np.finfo(objective.dtype).eps), objective.dtype == np.float64
     push = example_push(objective, theta)
     curved = float(np.linalg.norm(objective.hvp(theta, theta)))
-    short = min((1e-10 if double else 1e-6) * (objective.n * push + curved), 1e-2 * push)
+    short = min((1e-10 if double else 1e-5) * (objective.n * push + curved), 1e-2 * push)
     enough = max(short, 4 * eps * curved)
-    return min(enough, 1e-10 if double else 1e-5), enough
+    return min(enough, 1e-2 * push, 1e-10 if double else 1e-5), enough
 
 
 def grad_norm(objective: Objective, theta: ndarray) -> float:

@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, device, to_device
 from numpy import ndarray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, get_blas_funcs, get_lapack_funcs
+from scipy.linalg import (
+    LinAlgError,
+    cho_factor,
+    cho_solve,
+    eigh,
+    eigvalsh,
+    get_blas_funcs,
+    get_lapack_funcs,
+)
 
 from minfluence import seam, validate
 from minfluence.hessian import Hessian, dense
@@ -58,6 +66,9 @@ def factorize(A: seam.Operator, *, unique: bool = True) -> Callable[[Any], Solut
     validate.finite("The matrix A", matrix)
     if not isinstance(A, Hessian):
         matrix = matrix.copy(order="F")  # the reader's matrix is not ours to overwrite
+    units = _units_of_parameters(matrix)
+    matrix *= units
+    matrix *= units[:, None]
     diagonal = matrix.diagonal().copy()
     norm = abs(matrix).sum(axis=0).max()
     try:
@@ -66,21 +77,26 @@ def factorize(A: seam.Operator, *, unique: bool = True) -> Callable[[Any], Solut
     except LinAlgError:
         factor, rcond = matrix, 0.0
     if rcond > _tiny(factor):
-        return partial(_solve_with, factor, diagonal)
+        return partial(_solve_with, factor, diagonal, units)
     # LAPACK wrote into the lower triangle and the diagonal; the upper one still is that of A
     np.fill_diagonal(factor, diagonal)
     values, vectors = eigh(factor, lower=False, overwrite_a=True)
     zero = _tiny(vectors) * max(values[-1], 0.0)
-    if values[0] < -zero:
-        raise NotPositiveDefinite(
-            f"The matrix has the eigenvalue {values[0]:.2e}, and all must be positive. {REMEDY}"
-        )
-    if unique and values[0] <= zero:
-        raise NotPositiveDefinite(_singular(values))
-    return partial(_solve_spectrally, values, vectors)
+    if unique or values[0] < -zero:
+        if values[0] <= zero:
+            raise NotPositiveDefinite(_refusal(eigvalsh(dense(A))))
+    return partial(_solve_spectrally, values, vectors, units)
 
 
-def _singular(values: ndarray) -> str:
+def _units_of_parameters(A: ndarray) -> ndarray:
+    """Powers of two that bring the diagonal near 1, so that units decide nothing.  -> (p,)."""
+    d = abs(A.diagonal())
+    return np.ldexp(1.0, -np.frexp(np.where(d > 0, d, 1.0))[1] // 2).astype(A.dtype)
+
+
+def _refusal(values: ndarray) -> str:
+    if values[0] < -_tiny(values) * values[-1]:
+        return f"The matrix has the eigenvalue {values[0]:.2e}, and all must be positive. {REMEDY}"
     return (
         f"The matrix is singular: its eigenvalue {values[0]:.2e} is 0 but for rounding, beside the "
         f"largest, {values[-1]:.2e}. {REMEDY}"
@@ -89,32 +105,33 @@ def _singular(values: ndarray) -> str:
 
 def _tiny(A: ndarray) -> float:
     """Share of the largest eigenvalue below which rounding decides upon an eigenvalue."""
-    return float(np.finfo(A.dtype).eps * np.sqrt(len(A)))
+    return float(np.finfo(A.dtype).eps * (8 + np.sqrt(len(A))))
 
 
-def _solve_with(factor: ndarray, diagonal: ndarray, b: Any) -> Solution:
-    """By Cholesky's factor."""
+def _solve_with(factor: ndarray, diagonal: ndarray, units: ndarray, b: Any) -> Solution:
+    """By Cholesky's factor of the matrix in those units."""
     B = np.asarray(to_device(validate.right_hand_sides(factor, b), "cpu"), factor.dtype)
-    X = cho_solve((factor, True), B)
+    Y = cho_solve((factor, True), units[:, None] * B)
     # LAPACK writes the lower factor and leaves the upper triangle of A: enough to check A x = b.
     symm = get_blas_funcs("symm", (factor,))
-    AX = symm(1.0, factor, X, lower=False) + (diagonal - factor.diagonal())[:, None] * X
-    return _exact(X, relative_residual(B, AX), np.ndim(b))
+    AY = symm(1.0, factor, Y, lower=False) + (diagonal - factor.diagonal())[:, None] * Y
+    return _exact(units[:, None] * Y, relative_residual(B, AY / units[:, None]), np.ndim(b))
 
 
-def _solve_spectrally(values: ndarray, vectors: ndarray, b: Any) -> Solution:
+def _solve_spectrally(values: ndarray, vectors: ndarray, units: ndarray, b: Any) -> Solution:
     """By eigenvalues, some of which are zero: what `b` has in their directions must be rounding."""
     B = np.asarray(to_device(validate.right_hand_sides(vectors, b), "cpu"), vectors.dtype)
     seen = values > _tiny(vectors) * values[-1]
-    U = vectors[:, seen]
-    C = U.T @ B
-    residual = relative_residual(B, U @ C)
+    U, N = vectors[:, seen], units[:, None] * vectors[:, ~seen]
+    C = U.T @ (units[:, None] * B)
+    residual = relative_residual(B, U @ C / units[:, None])
     if (residual > np.sqrt(np.finfo(U.dtype).eps)).any():
         raise NotPositiveDefinite(
-            f"{_singular(values)} And {residual.max():.0%} of b lies in that direction, where "
-            "A x = b has no solution."
+            f"{_refusal(values)} And {residual.max():.0%} of b lies where A is 0, so that A x = b "
+            "has no solution."
         )
-    return _exact(U @ (C / values[seen, None]), residual, np.ndim(b))
+    X, (N, _) = units[:, None] * (U @ (C / values[seen, None])), np.linalg.qr(N)
+    return _exact(X - N @ (N.T @ X), residual, np.ndim(b))  # the shortest of all solutions
 
 
 def _exact(X: ndarray, residual: ndarray, ndim: int) -> Solution:
@@ -246,7 +263,7 @@ def check_curvature(met: Any, largest: float, step: int) -> float:
     lowest, largest = float(met.min()), max(largest, float(met.max()))
     if not np.isfinite([lowest, largest]).all():
         raise ValueError(NOT_FINITE)
-    if not lowest > array_namespace(met).finfo(met.dtype).eps * largest:
+    if not lowest > array_namespace(met).finfo(met.dtype).eps ** 1.5 * largest:
         small = "" if lowest <= 0 else f" but for rounding, beside {largest:.2e}"
         raise NotPositiveDefinite(
             f"vᵀAv / vᵀv = {lowest:.2e} at step {step}: A has a non-positive eigenvalue{small}. "

@@ -38,7 +38,7 @@ def fitted(o, influence, folder):
 
 def lissa(o, influence, folder):
     b = o.test_grads(THETA, X_TEST, Y_TEST).T
-    return mi.lissa(influence.H, b, scale=1.0, depth=15, repeats=2, rtol=np.inf).x
+    return mi.lissa(influence.H, b, depth=60, rtol=1e-6).x
 
 
 def scores(o, influence, folder):

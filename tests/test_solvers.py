@@ -238,9 +238,18 @@ def test_damping_is_the_remedy(network):
 
 
 def test_a_matrix_next_to_singular_is_flagged():
-    A = np.array([[1.0, 1.0], [1.0, 1.0 + 1e-15]])
-    solution = direct(A + np.diag([0, 1e-15]), np.array([1.0, -1.0]))
-    assert not np.isnan(solution.residual)
+    b = np.array([1.0, -1.0])
+    with pytest.raises(NotPositiveDefinite, match="eigenvalue .* is 0 but for rounding"):
+        direct(np.array([[1.0, 1.0], [1.0, 1.0 + 1e-15]]), b)
+    assert direct(np.array([[1.0, 1.0], [1.0, 1.0 + 1e-13]]), b).residual < 1e-2
+
+
+def test_units_of_parameters_decide_nothing():
+    A, b = spd(4, 100, 0), np.ones(4)
+    units = np.array([1e-8, 1.0, 1e6, 1e10])
+    x = direct(A * np.outer(units, units), b * units)
+    assert_allclose(x.x * units, np.linalg.solve(A, b), rtol=1e-9)
+    assert x.residual < 1e-14
 
 
 # Preconditioner of linear models ----------------------------------------------------------------

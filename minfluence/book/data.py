@@ -190,17 +190,49 @@ def _split(texts: list[str], y: np.ndarray, n: int, rng: Any) -> Texts:
     return [texts[i] for i in train], y[train], [texts[i] for i in test], y[test]
 
 
-NUMBERS = (
-    "time_in_hospital num_lab_procedures num_procedures num_medications number_outpatient "
-    "number_emergency number_inpatient number_diagnoses"
-).split()
-CATEGORIES = (
-    "gender race age discharge_disposition_id max_glu_serum A1Cresult metformin repaglinide "
-    "nateglinide chlorpropamide glimepiride acetohexamide glipizide glyburide tolbutamide "
-    "pioglitazone rosiglitazone acarbose miglitol troglitazone tolazamide examide citoglipton "
-    "insulin glyburide-metformin glipizide-metformin glimepiride-pioglitazone "
-    "metformin-rosiglitazone metformin-pioglitazone change diabetesMed"
-).split()
+NUMBERS = [
+    "time_in_hospital",
+    "num_lab_procedures",
+    "num_procedures",
+    "num_medications",
+    "number_outpatient",
+    "number_emergency",
+    "number_inpatient",
+    "number_diagnoses",
+]
+CATEGORIES = [
+    "gender",
+    "race",
+    "age",
+    "discharge_disposition_id",
+    "max_glu_serum",
+    "A1Cresult",
+    "metformin",
+    "repaglinide",
+    "nateglinide",
+    "chlorpropamide",
+    "glimepiride",
+    "acetohexamide",
+    "glipizide",
+    "glyburide",
+    "tolbutamide",
+    "pioglitazone",
+    "rosiglitazone",
+    "acarbose",
+    "miglitol",
+    "troglitazone",
+    "tolazamide",
+    "examide",
+    "citoglipton",
+    "insulin",
+    "glyburide-metformin",
+    "glipizide-metformin",
+    "glimepiride-pioglitazone",
+    "metformin-rosiglitazone",
+    "metformin-pioglitazone",
+    "change",
+    "diabetesMed",
+]
 
 
 def diabetes130() -> tuple[np.ndarray, ...]:
@@ -228,14 +260,33 @@ def diabetes130() -> tuple[np.ndarray, ...]:
     return X[train], y[train], X[test], y[test], names
 
 
-ADULT_COLUMNS = (
-    "age workclass fnlwgt education education-num marital-status occupation relationship race sex "
-    "capital-gain capital-loss hours-per-week native-country income"
-).split()
+ADULT_COLUMNS = [
+    "age",
+    "workclass",
+    "fnlwgt",
+    "education",
+    "education-num",
+    "marital-status",
+    "occupation",
+    "relationship",
+    "race",
+    "sex",
+    "capital-gain",
+    "capital-loss",
+    "hours-per-week",
+    "native-country",
+    "income",
+]
 ADULT_NUMBERS = ("age", "education-num", "capital-gain", "capital-loss", "hours-per-week")
-ADULT_CATEGORIES = (
-    "workclass marital-status occupation relationship race sex native-country"
-).split()
+ADULT_CATEGORIES = [
+    "workclass",
+    "marital-status",
+    "occupation",
+    "relationship",
+    "race",
+    "sex",
+    "native-country",
+]
 
 
 def adult() -> tuple[np.ndarray, ...]:

@@ -54,7 +54,7 @@ class AutogradObjective(ArrayObjective):
 
     def grad(self, theta: ndarray) -> ndarray:
         """Gradient of the risk.  (p,) -> (p,)."""
-        return grad(self._risk)(self._theta(theta))
+        return grad(self._risk)(self._theta(theta)).astype(self.dtype)
 
     def hvp_at(self, theta: ndarray) -> Callable[[ndarray], ndarray]:
         """The map V -> Hessian of the risk at theta times V; V is (p,) or a block (p, k).
@@ -96,12 +96,12 @@ class AutogradObjective(ArrayObjective):
         return dots + (self.example_l2 * theta) @ np.asarray(V, dtype=self.dtype)
 
     def _loss_values(self, theta: ndarray, X: ndarray, y: ndarray) -> ndarray:
-        return self.losses(theta, X, y)
+        return self.losses(theta, X, y).astype(self.dtype)
 
     def _loss_grads(self, theta: ndarray, X: ndarray, y: ndarray) -> ndarray:
         """The obvious loop: one example, one gradient."""
         of_one = grad(lambda t, i: self.losses(t, X[i : i + 1], y[i : i + 1])[0])
-        return np.stack([of_one(theta, i) for i in range(len(X))])
+        return np.stack([of_one(theta, i) for i in range(len(X))], dtype=self.dtype)
 
     def _input_grads(self, theta: ndarray, v: ndarray, X: ndarray, y: ndarray) -> ndarray:
         def dot(X: ndarray) -> ndarray:
@@ -123,8 +123,8 @@ def _on_blocks(product: Callable, theta: ndarray) -> Callable[[ndarray], ndarray
     def on_block(V: ndarray) -> ndarray:
         V = validate.columns(V, theta.size, theta.dtype)
         if V.ndim == 1:
-            return product(V)
+            return product(V).astype(theta.dtype)
         columns = [product(v) for v in V.T] or [product(theta)]  # no columns have a shape too
-        return np.stack(columns, axis=1)[:, : V.shape[1]]
+        return np.stack(columns, axis=1, dtype=theta.dtype)[:, : V.shape[1]]
 
     return on_block
