@@ -11,7 +11,7 @@ from numpy import ndarray
 from minfluence import validate
 from minfluence.hessian import Hessian
 from minfluence.inverse import Inverse
-from minfluence.minimum import tolerances, what_is_wrong
+from minfluence.minimum import check_start, curvature_along, tolerances, what_is_wrong
 from minfluence.seam import Objective
 from minfluence.solvers import NotConverged, NotPositiveDefinite, cg
 
@@ -81,12 +81,9 @@ def fit(
     given = None if gtol is None else validate.positive("gtol", gtol)
 
     g, risk, damping, steps = objective.grad(theta), objective.risk(theta), 0.0, 0
-    if not (np.isfinite(risk) and np.isfinite(g).all()):
-        raise ValueError(
-            "The risk where fit starts is NaN or infinite, or its gradient is: start where all "
-            "losses are finite, and scale features of very large numbers."
-        )
+    check_start(risk, g)
     aim, enough = tolerances(objective, theta, given)
+    least = 1e-4  # damping that is worth a try
     rounding = 1e-12 if objective.dtype == np.float64 else 1e-6
     while np.linalg.norm(g) > aim and steps < max_steps and damping < 1e12:
         steps += 1
@@ -99,11 +96,12 @@ def fit(
             if new_risk < risk or (level and np.linalg.norm(new_g) < np.linalg.norm(g)):
                 theta, g, risk = new, new_g, new_risk
                 aim, enough = tolerances(objective, theta, given)
-                damping = 0.0 if damping < 1e-6 else damping / 10
+                damping = 0.0 if damping < 1e-2 * least else damping / 10
                 continue
         if np.linalg.norm(g) <= enough:
             break
-        damping = max(1e-4, 10 * damping)
+        least = min(1e-4, curvature_along(objective, theta, g))
+        damping = max(least, 10 * damping)
 
     grad_norm = float(np.linalg.norm(g))
     trouble = what_is_wrong(objective, theta, grad_norm, enough)

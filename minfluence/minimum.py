@@ -32,6 +32,11 @@ def tolerances(
     return min(enough, 1e-2 * push, 1e-10 if double else 1e-5), enough
 
 
+def curvature_along(objective: Objective, theta: ndarray, v: ndarray) -> float:
+    """Size of the Hessian along one direction, ||H v|| / ||v||."""
+    return float(np.linalg.norm(objective.hvp(theta, v)) / np.linalg.norm(v))
+
+
 def grad_norm(objective: Objective, theta: ndarray) -> float:
     """Length of the risk's gradient, NaN where the risk itself is not finite."""
     finite = np.isfinite(objective.risk(theta))
@@ -47,6 +52,15 @@ def example_push(objective: Objective, theta: ndarray) -> float:
     return largest * float(np.sqrt(np.mean((pushes / largest) ** 2)))
 
 
+def check_start(risk: float, g: ndarray) -> None:
+    """Refuse to go on from a risk, or a gradient, that is not finite."""
+    if not (np.isfinite(risk) and np.isfinite(g).all()):
+        raise ValueError(
+            "The risk where fit starts is NaN or infinite, or its gradient is: start where all "
+            "losses are finite, and scale features of very large numbers."
+        )
+
+
 def what_is_wrong(objective: Objective, theta: ndarray, grad_norm: float, enough: float) -> str:
     """Why theta is no minimum, as the end of a sentence; nothing if it is one."""
     if not grad_norm <= enough:
@@ -54,7 +68,7 @@ def what_is_wrong(objective: Objective, theta: ndarray, grad_norm: float, enough
             f"with gradient norm {grad_norm:.1e} (asked: {enough:.0e}): scale the features, raise "
             "l2 (without it, separable classes have no finite minimum), or allow more max_steps"
         )
-    if _runs_away(objective, theta):
+    if runs_away(objective, theta):
         return (
             "where the risk still falls along theta: raise l2, without which separable classes "
             "have no finite minimum"
@@ -64,7 +78,7 @@ def what_is_wrong(objective: Objective, theta: ndarray, grad_norm: float, enough
     return ""
 
 
-def _runs_away(objective: Objective, theta: ndarray) -> bool:
+def runs_away(objective: Objective, theta: ndarray) -> bool:
     """Whether a convex risk still falls where theta is twice as long, so that no minimum is near.
 
     So it is for separable classes without a penalty: gradient and curvature vanish together.
@@ -85,8 +99,7 @@ def _curves_down(objective: Objective, theta: ndarray) -> bool:
     if isinstance(objective.losses, seam.LinearLosses):
         return False
     v = np.random.default_rng(0).standard_normal(theta.size)
-    size = np.linalg.norm(objective.hvp(theta, v)) / np.linalg.norm(v)
-    flat = 1e-6 * float(size)  # curvature that is 0 but for rounding
+    flat = 1e-6 * curvature_along(objective, theta, v)  # curvature that is 0 but for rounding
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConverged)
         try:

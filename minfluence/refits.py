@@ -24,7 +24,7 @@ from minfluence.fit import fit
 from minfluence.hessian import Hessian
 from minfluence.inverse import Inverse
 from minfluence.memory import FACTOR_LIMIT, SCRATCH_BYTES, blocks, rows_in
-from minfluence.minimum import tolerances
+from minfluence.minimum import runs_away, tolerances
 from minfluence.seam import Objective
 from minfluence.solvers import NotConverged, cg
 
@@ -187,10 +187,11 @@ def _refit(
             for j in np.flatnonzero(~done):
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", NotConverged)  # told once, for all together
-                    finished = fit(objective.reweighted(W[:, j]), theta_hat, gtol=given)
+                    changed = objective.reweighted(W[:, j])
+                    finished = fit(changed, theta_hat, gtol=given)
                 thetas[j], grad_norm[j] = finished.theta, finished.grad_norm
                 steps[j] += finished.steps
-                done[j] = finished.converged
+                done[j] = finished.grad_norm <= enough and not runs_away(changed, thetas[j])
                 bar.update(1)
             parts.append(Refits(thetas, grad_norm, steps, done))
     thetas, grad_norm, steps, converged = (

@@ -76,15 +76,15 @@ def factorize(A: seam.Operator, *, unique: bool = True) -> Callable[[Any], Solut
         rcond, _ = get_lapack_funcs("pocon", (factor,))(factor, norm, uplo="L")
     except LinAlgError:
         factor, rcond = matrix, 0.0
-    if rcond > _tiny(factor):
+    if rcond > validate.tiny(factor):
         return partial(_solve_with, factor, diagonal, units)
     # LAPACK wrote into the lower triangle and the diagonal; the upper one still is that of A
     np.fill_diagonal(factor, diagonal)
     values, vectors = eigh(factor, lower=False, overwrite_a=True)
-    zero = _tiny(vectors) * max(values[-1], 0.0)
+    zero = validate.tiny(vectors) * max(values[-1], 0.0)
     if unique or values[0] < -zero:
         if values[0] <= zero:
-            raise NotPositiveDefinite(_refusal(eigvalsh(dense(A))))
+            raise NotPositiveDefinite(f"{validate.no_inverse(eigvalsh(dense(A)))} {REMEDY}")
     return partial(_solve_spectrally, values, vectors, units)
 
 
@@ -92,20 +92,6 @@ def _units_of_parameters(A: ndarray) -> ndarray:
     """Powers of two that bring the diagonal near 1, so that units decide nothing.  -> (p,)."""
     d = abs(A.diagonal())
     return np.ldexp(1.0, -np.frexp(np.where(d > 0, d, 1.0))[1] // 2).astype(A.dtype)
-
-
-def _refusal(values: ndarray) -> str:
-    if values[0] < -_tiny(values) * values[-1]:
-        return f"The matrix has the eigenvalue {values[0]:.2e}, and all must be positive. {REMEDY}"
-    return (
-        f"The matrix is singular: its eigenvalue {values[0]:.2e} is 0 but for rounding, beside the "
-        f"largest, {values[-1]:.2e}. {REMEDY}"
-    )
-
-
-def _tiny(A: ndarray) -> float:
-    """Share of the largest eigenvalue below which rounding decides upon an eigenvalue."""
-    return float(np.finfo(A.dtype).eps * (8 + np.sqrt(len(A))))
 
 
 def _solve_with(factor: ndarray, diagonal: ndarray, units: ndarray, b: Any) -> Solution:
@@ -121,15 +107,13 @@ def _solve_with(factor: ndarray, diagonal: ndarray, units: ndarray, b: Any) -> S
 def _solve_spectrally(values: ndarray, vectors: ndarray, units: ndarray, b: Any) -> Solution:
     """By eigenvalues, some of which are zero: what `b` has in their directions must be rounding."""
     B = np.asarray(to_device(validate.right_hand_sides(vectors, b), "cpu"), vectors.dtype)
-    seen = values > _tiny(vectors) * values[-1]
+    seen = values > validate.tiny(vectors) * values[-1]
     U, N = vectors[:, seen], units[:, None] * vectors[:, ~seen]
     C = U.T @ (units[:, None] * B)
     residual = relative_residual(B, U @ C / units[:, None])
     if (residual > np.sqrt(np.finfo(U.dtype).eps)).any():
-        raise NotPositiveDefinite(
-            f"{_refusal(values)} And {residual.max():.0%} of b lies where A is 0, so that A x = b "
-            "has no solution."
-        )
+        share = f"{residual.max():.0%} of b lies where A is 0, so A x = b has no solution"
+        raise NotPositiveDefinite(f"{validate.no_inverse(values)} And {share}. {REMEDY}")
     X, (N, _) = units[:, None] * (U @ (C / values[seen, None])), np.linalg.qr(N)
     return _exact(X - N @ (N.T @ X), residual, np.ndim(b))  # the shortest of all solutions
 

@@ -6,6 +6,7 @@ came, and what to try.  Public functions check at their door; what is behind it 
 one function can know of its input, it says itself.
 """
 
+import warnings
 from numbers import Integral, Real
 from typing import Any
 
@@ -223,6 +224,22 @@ def right_hand_sides(A: Any, b: Any) -> Any:
     return b if b.ndim == 2 else b[:, None]
 
 
+def tiny(A: np.ndarray) -> float:
+    """Share of the largest eigenvalue below which rounding decides upon an eigenvalue."""
+    return float(np.finfo(A.dtype).eps * (8 + np.sqrt(len(A))))
+
+
+def no_inverse(eigenvalues: np.ndarray) -> str:
+    """Why a matrix of these eigenvalues, in ascending order, is not positive definite."""
+    smallest, largest = eigenvalues[0], eigenvalues[-1]
+    if smallest < -tiny(eigenvalues) * largest:
+        return f"The matrix has the eigenvalue {smallest:.2e}, and all must be positive."
+    return (
+        f"The matrix is singular: its eigenvalue {smallest:.2e} is 0 but for rounding, beside the "
+        f"largest, {largest:.2e}."
+    )
+
+
 # Examples -----------------------------------------------------------------------------------------
 
 
@@ -326,6 +343,12 @@ def weights(value: Any, n: int, dtype: Any) -> np.ndarray:
     return a
 
 
+def total(weights: np.ndarray) -> float:
+    """The sum of the weights, by which a mean divides."""
+    remedy = "there is no mean curvature to precondition with, use solver=cg or direct"
+    return positive("The sum of the weights", weights.sum(), remedy)
+
+
 def weight_columns(value: Any, n: int) -> np.ndarray:
     """One column of n weights for each of at least one refit."""
     a = array("weights, one column for each refit,", value, (n, "k"))
@@ -381,7 +404,8 @@ def losses(value: Any) -> Any:
 def losses_by_autograd(losses: Any, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> None:
     """Losses of a few examples: one for each, whatever the others, and autograd follows them."""
     theta = 0.1 * np.random.default_rng(0).standard_normal(theta.size).astype(theta.dtype)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         try:
             values, fewer = losses(theta, X, y), losses(theta, X[:2], y[:2])
             grad(lambda t: anp.sum(losses(t, X, y)))(theta)

@@ -20,8 +20,6 @@ from minfluence import seam, validate
 from minfluence.memory import CHUNK_BYTES, blocks, rows_in
 from minfluence.objectives.base import ArrayObjective
 
-NO_MEAN = "there is no mean curvature to precondition with, use solver=cg or direct"
-
 
 class LinearObjective(ArrayObjective):
     """Penalised, weighted mean loss of a linear model, with its derivatives in closed form.
@@ -161,8 +159,7 @@ class LinearObjective(ArrayObjective):
             Used as ``M @ v``, on (p,) or (p, k).
         """
         A, D_sum = self.curvature_factors(theta)
-        mean = D_sum / validate.positive("The sum of the weights", self.weights.sum(), NO_MEAN)
-        return KroneckerInverse(A, mean, self.penalty + damping)
+        return KroneckerInverse(A, D_sum / validate.total(self.weights), self.penalty + damping)
 
     def curvature_factors(self, theta: ndarray) -> tuple[ndarray, ndarray]:
         """Factors ``sum_i w_i x_i x_iᵀ`` and ``sum_i w_i D_i``.  -> (d, d), (c, c).
