@@ -144,7 +144,8 @@ def test_ctrl_c_in_the_middle_of_writing_leaves_nothing_half_written(moment, mon
 # Real processes -----------------------------------------------------------------------------------
 
 START = f"""
-import os, sys, time
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import numpy as np
 import minfluence as mi

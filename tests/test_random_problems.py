@@ -89,7 +89,6 @@ def test_every_verb_is_a_sum_over_examples(problem):
     problem.unchanged()
 
 
-# Waits for: AutogradObjective in float32 that answers in float64.
 @examples(0.2)
 @given(problems(dtypes=(np.float32,)))
 def test_every_result_is_in_the_precision_asked_for(problem):
@@ -268,7 +267,6 @@ def check_report(problem, influence, curvature, s_test, solver):
     problem.agrees("grad_norm", report.grad_norm, lambda r: norm(r.grad))
 
 
-# Waits for: `direct` whose residual and idea of singular do not depend on the units of features.
 @examples(1.2)
 @given(definite_problems(), st.data())
 def test_scores_are_dense_algebra(problem_and_curvature, data):
@@ -294,7 +292,6 @@ def test_scores_of_samples_are_dense_algebra_within_their_residual(problem_and_c
     check_report(problem, influence, curvature, s_test, "lissa")
 
 
-# Waits for: a singular H that Cholesky passes by rounding.
 @examples(0.2)
 @given(problems(names=["softmax"], kinds=["linear", "autograd"]), st.booleans())
 def test_a_singular_hessian_has_the_shortest_answer_or_none(problem, reachable):
@@ -348,7 +345,6 @@ def check_minimum(what, problem, theta, push):
     return most
 
 
-# Waits for: `fit` in float32, which knows only float64's rounding of the risk.
 @examples(0.7)
 @given(fitted_problems(kinds=FEW_KINDS))
 def test_fit_goes_to_the_minimum(problem):
@@ -364,7 +360,6 @@ def test_fit_goes_to_the_minimum(problem):
         assert (np.abs(fit.theta - r.theta) <= 4 * most * norm(np.linalg.inv(H))).all()
 
 
-# Waits for: the same, and `direct` in any units.
 @examples(0.5)
 @given(fitted_problems(kinds=FEW_KINDS))
 def test_refits_are_brute_force(problem):
@@ -376,14 +371,17 @@ def test_refits_are_brute_force(problem):
     weights = [rounded(w, problem.dtype) for w in (*weights, factors * r.weights)]
     truths = [at_minimum(problem, weights=w) for w in weights]
     assume(all(has_minimum(truth) for truth in truths))
-    with quiet():
+    with quiet(mi.NotConverged):
         left_out = mi.refit_without(o, theta_hat, [i[0], i[1:]], progress=False)
         W = problem.given(np.stack(weights, axis=1))
         weighted = mi.refit_weighted(o, theta_hat, W, progress=False)
         change = mi.actual_change(o, theta_hat, [i[0], i[1:]], *problem.tests, progress=False)
-    assert left_out.converged.all() and weighted.converged.all()
+    converged = [*left_out.converged, *weighted.converged]
+    assert all(converged) or problem.dtype == np.float32  # which may say that it cannot resolve one
     refits = zip([*left_out.thetas, *weighted.thetas], [*truths[:2], *truths], strict=True)
     for k, (theta, truth) in enumerate(refits):
+        if not converged[k]:
+            continue
         push = norm((truth.reference.weights - r.weights) @ r.example_grads)
         most = check_minimum(f"refit {k}", truth, theta, push)
         if k < 2:
@@ -408,7 +406,6 @@ def check_change(problem, truth, theta, change, most):
         )
 
 
-# Waits for: the same, and steps of Poisson refits that overflow with NumPy's words.
 @examples(0.3)
 @given(fitted_problems(kinds=IN_MEMORY))
 def test_refits_with_other_examples_are_brute_force(problem):
@@ -417,19 +414,20 @@ def test_refits_with_other_examples_are_brute_force(problem):
     truths = [at_minimum(problem, X=x.X, y=x.y) for x in replaced]
     assume(all(has_minimum(truth) for truth in truths))
     changes = theta_hat, i, *problem.news
-    with quiet():
+    with quiet(mi.NotConverged):
         refits = mi.refit_perturbed(o, *changes, progress=False)
         change = mi.actual_perturbed_change(o, *changes, *problem.tests, progress=False)
-    assert refits.converged.all()
+    assert refits.converged.all() or problem.dtype == np.float32
     moved, before = r.grads_of(r.news, False), r.grads_of(r.here, False)[i]
     pushes = r.weights[i] * norm(moved - before)
     for k, (theta, truth, push) in enumerate(zip(refits.thetas, truths, pushes, strict=True)):
+        if not refits.converged[k]:
+            continue
         most = check_minimum(f"refit {k}", truth, theta, push)
         check_change(problem, truth, theta, change[:, k], most)
 
 
 # What must not matter -----------------------------------------------------------------------------
-# Waits for: `direct` in any units.
 
 
 def same(problem, what, got, expected):

@@ -204,6 +204,7 @@ def of_origins():
             threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
             time.sleep(1)
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
         try:
             fetched("plain", wait)
             raise Unexpected("Ctrl-C was swallowed")
