@@ -219,12 +219,12 @@ def _chord_steps(
     k = weights.shape[1]
     thetas = np.repeat(theta_hat[:, None].astype(float), k, axis=1)
     grad_norm, steps = np.full(k, np.inf), np.zeros(k, dtype=int)
-    live, aims = np.arange(k), np.full(k, aim)
+    live, aims, base = np.arange(k), np.full(k, aim), np.linalg.norm(objective.grad(theta_hat))
     while live.size:
         G = objective.grads(thetas[:, live], weights[:, live])
         norm = np.linalg.norm(G, axis=0)
         if not steps.any():  # leaving out an example that hardly pushes has to be resolved too
-            aims = np.minimum(aim, 1e-2 * norm)
+            aims = np.minimum(aim, np.maximum(1e-2 * norm, 100 * base))
         going = (norm > aims[live]) & (norm < 0.5 * grad_norm[live])
         grad_norm[live] = norm
         live = live[going]

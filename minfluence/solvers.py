@@ -247,11 +247,12 @@ def check_curvature(met: Any, largest: float, step: int) -> float:
     lowest, largest = float(met.min()), max(largest, float(met.max()))
     if not np.isfinite([lowest, largest]).all():
         raise ValueError(NOT_FINITE)
-    if not lowest > array_namespace(met).finfo(met.dtype).eps ** 1.5 * largest:
-        small = "" if lowest <= 0 else f" but for rounding, beside {largest:.2e}"
+    eps = array_namespace(met).finfo(met.dtype).eps
+    if not lowest > eps**1.5 * largest:
+        small = " but for rounding" if abs(lowest) < eps * largest else ""
         raise NotPositiveDefinite(
-            f"vᵀAv / vᵀv = {lowest:.2e} at step {step}: A has a non-positive eigenvalue{small}. "
-            f"{REMEDY}"
+            f"vᵀAv / vᵀv = {0.0 if small else lowest:.2e} at step {step}: A has a non-positive "
+            f"eigenvalue{small}, beside {largest:.2e}. {REMEDY}"
         )
     return largest
 
