@@ -149,7 +149,7 @@ def test_lissa_reaches_the_residual_that_was_asked_for(problem):
     B = np.random.default_rng(0).standard_normal((problem.theta_hat.size, 2))
     if isinstance(problem.objective, AutogradObjective) and callable(problem.losses):
         H = Hessian(problem.objective, problem.theta_hat, damping=1.0)  # one example curves down
-    for rtol in (1e-2, 1e-6):
+    for rtol in (1e-2, 1e-4):
         solution = lissa(H, B, rtol=rtol)
         assert solution.converged.all() and (solution.residual <= rtol).all()
         exact = direct(H, B).x
