@@ -249,10 +249,10 @@ def check_curvature(met: Any, largest: float, step: int) -> float:
         raise ValueError(NOT_FINITE)
     eps = array_namespace(met).finfo(met.dtype).eps
     if not lowest > eps**1.5 * largest:
-        small = " but for rounding" if abs(lowest) < eps * largest else ""
+        small = f" but for rounding, beside {largest:.2e}" if abs(lowest) < eps * largest else ""
         raise NotPositiveDefinite(
             f"vᵀAv / vᵀv = {0.0 if small else lowest:.2e} at step {step}: A has a non-positive "
-            f"eigenvalue{small}, beside {largest:.2e}. {REMEDY}"
+            f"eigenvalue{small}. {REMEDY}"
         )
     return largest
 
