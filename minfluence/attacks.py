@@ -103,8 +103,7 @@ def attack(
     Koh & Liang (2017), section 5.2.
     """
     objective = validate.changeable(objective)
-    validate.finite("images", np.asarray(images))
-    originals = np.array(images, dtype=float)
+    originals = validate.finite("images", images).astype(float)
     changed = validate.indices(indices, objective.n)
     if len(originals) != len(changed):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Solve ``A x = b``: exactly, by products ``A @ v``, or by products with random samples of `A`.
+"""Solve ``A x = b``: exactly, or by products ``A @ v``.
 
 `b` may be one vector (p,) or a block of right-hand sides (p, k).  The iterative solvers compute
 with whatever `b` is made of, NumPy arrays or tensors on a device; certificates are NumPy.
@@ -82,9 +82,8 @@ def factorize(A: seam.Operator, *, unique: bool = True) -> Callable[[Any], Solut
     np.fill_diagonal(factor, diagonal)
     values, vectors = eigh(factor, lower=False, overwrite_a=True)
     zero = validate.tiny(vectors) * max(values[-1], 0.0)
-    if unique or values[0] < -zero:
-        if values[0] <= zero:
-            raise NotPositiveDefinite(f"{validate.no_inverse(eigvalsh(dense(A)))} {REMEDY}")
+    if values[0] < -zero or (unique and values[0] <= zero):
+        raise NotPositiveDefinite(f"{validate.no_inverse(eigvalsh(dense(A)))} {REMEDY}")
     return partial(_solve_spectrally, values, vectors, units)
 
 
@@ -145,7 +144,7 @@ def direct(A: seam.Operator, b: Any) -> Solution:
     Raises
     ------
     NotPositiveDefinite
-        If some eigenvalue is negative, or zero with a part of `b` in its direction.
+        If some eigenvalue is negative, or zero but for rounding; the message names the smallest.
     """
     return factorize(A)(b)
 

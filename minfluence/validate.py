@@ -345,7 +345,7 @@ def weights(value: Any, n: int, dtype: Any) -> np.ndarray:
 
 def total(weights: np.ndarray) -> float:
     """The sum of the weights, by which a mean divides."""
-    remedy = "there is no mean curvature to precondition with, use solver=cg or direct"
+    remedy = "without it there is no mean curvature, use cg or direct as they are"
     return positive("The sum of the weights", weights.sum(), remedy)
 
 

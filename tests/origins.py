@@ -1,7 +1,9 @@
 """Where tests get data from: the real files where they can be had, and servers on this machine."""
 
+import itertools
 import socket
 import threading
+import time
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -71,6 +73,31 @@ def send(request, body, status=200, **headers):
         request.send_header(key.replace("_", "-"), str(value))
     request.end_headers()
     request.wfile.write(body)
+
+
+def moved(to):
+    """An answer that sends elsewhere."""
+    return lambda request: send(request, b"", 302, Location=to)
+
+
+def drip(content):
+    """An answer in single bytes, ten a second."""
+
+    def answer(request):
+        send(request, b"", Content_Length=len(content))
+        for byte in content:
+            request.wfile.write(bytes([byte]))
+            time.sleep(0.1)
+
+    return answer
+
+
+def endless(request):
+    """A body without end; counts what it could send."""
+    request.send_response(200)
+    request.end_headers()
+    for endless.sent in itertools.count(step=65_536):
+        request.wfile.write(bytes(65_536))
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import dataclasses
 import gzip
-import itertools
 import os
 import signal
 import threading
@@ -14,7 +13,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 import requests  # noqa: F401 - so that no test measures the memory of its import
-from origins import answering, send
+from origins import answering, drip, endless, moved, send
 
 from minfluence.book import download, files
 
@@ -32,29 +31,9 @@ def archive(*members, compression=zipfile.ZIP_STORED):
 GOOD = {"plain": CONTENT, "gzip": gzip.compress(CONTENT), "zip": archive(("table.csv", CONTENT))}
 
 
-def drip(request):
-    """One byte a second, or rather ten, so that the test is short."""
-    send(request, b"", Content_Length=len(CONTENT))
-    for byte in CONTENT:
-        request.wfile.write(bytes([byte]))
-        time.sleep(0.1)
-
-
-def endless(request):
-    """A body without end; counts what it could send."""
-    request.send_response(200)
-    request.end_headers()
-    for endless.sent in itertools.count(step=65_536):
-        request.wfile.write(bytes(65_536))
-
-
 def silent_after_the_header(request):
     send(request, b"", Content_Length=len(CONTENT))
     time.sleep(3)
-
-
-def moved(to):
-    return lambda request: send(request, b"", 302, Location=to)
 
 
 def flipped(packed, k):
@@ -65,7 +44,7 @@ PAGE = b"<!DOCTYPE html>\n<html>Please log in</html>"
 BOMB = gzip.compress(bytes(4_000_000))
 ZIP_BOMB = archive(("table.csv", bytes(4_000_000)), compression=zipfile.ZIP_DEFLATED)
 HOSTILE = {  # of which kind the file is, what the origin does, what the sentence says
-    "one byte a second": ("plain", drip, "too slow: fewer than 10. bytes in . s"),
+    "one byte a second": ("plain", drip(CONTENT), "too slow: fewer than 10. bytes in . s"),
     "nothing after the header": (
         "plain",
         silent_after_the_header,

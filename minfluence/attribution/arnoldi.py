@@ -52,7 +52,6 @@ def arnoldi(
     A = validate.square(A)
     p = A.shape[0]
     B = validate.columns(B, p)
-    validate.finite("The right-hand side b", B)
     rank = validate.count("rank", rank)
     steps = validate.count("steps", 2 * rank if steps is None else steps)
     rank = validate.count("rank", rank, most=steps)

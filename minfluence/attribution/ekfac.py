@@ -66,9 +66,8 @@ def _solve(A: Any, B: np.ndarray, eigenvalues: Callable) -> Solution:
             "with one l2 for all parameters."
         )
     B = validate.columns(B, len(A.theta), np.result_type(np.asarray(B), np.float32))
-    validate.finite("The right-hand side b", B)
     X, _ = o.examples(np.arange(o.n))
-    w = o.weights[:, None] / validate.positive("The sum of the weights", o.weights.sum())
+    w = o.weights[:, None] / validate.total(o.weights)
     x, start = np.empty_like(B), 0
     for a, g in o.losses.by_label(A.theta, X):
         of_a, Q_a = np.linalg.eigh(a.T @ (w * a))

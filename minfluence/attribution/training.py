@@ -68,9 +68,8 @@ def _matching(
     network: MLP, starts: onp.ndarray, X: onp.ndarray, y: onp.ndarray
 ) -> tuple[onp.ndarray, onp.ndarray, onp.ndarray]:
     """Starts (..., p), inputs (..., n, d) and labels (..., n) that belong together."""
-    starts, X, y = (onp.asarray(a) for a in (starts, X, y))
-    for name, values in (("starts", starts), ("X", X), ("y", y)):
-        validate.finite(name, values)
+    starts = validate.finite("starts", starts)
+    X, y = validate.finite("X", X), validate.finite("y", y)
     p = network.n_parameters(X.shape[-1]) if X.ndim > 1 else "p"
     stacks = {starts.shape[:-1], X.shape[:-2], y.shape[:-1]} - {()}
     if starts.shape[-1:] != (p,) or y.shape[-1:] != X.shape[-2:-1] or len(stacks) > 1:

@@ -265,9 +265,7 @@ class ShardedObjective(BaseObjective):
         """Approximate inverse of ``H + damping I``, as of a `LinearObjective`, or None."""
         if not isinstance(self.like, seam.FactoredObjective):
             return None
-        total = validate.positive(
-            "The sum of the weights", self.weights.sum(), "solve with cg or direct as they are"
-        )
+        total = validate.total(self.weights)
         A, D = 0.0, 0.0
         with self.ranks.telling():
             for part, _ in self._parts():

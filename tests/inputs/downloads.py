@@ -4,7 +4,6 @@ import dataclasses
 import errno
 import gzip
 import io
-import itertools
 import os
 import signal
 import tarfile
@@ -17,7 +16,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
-from origins import answering, send
+from origins import answering, drip, endless, moved, send
 
 from inputs.examples import new_folder
 from inputs.table import Unexpected, holds, refused, right
@@ -60,10 +59,6 @@ def flipped(packed, k=2000):
     return packed[:k] + bytes([packed[k] ^ 255]) + packed[k + 1 :]
 
 
-def moved(to):
-    return lambda request: send(request, b"", 302, Location=to)
-
-
 def failing(request):
     send(request, b"oops", 500)
 
@@ -74,20 +69,6 @@ def cut(request):
 
 def silent(request):
     time.sleep(3)
-
-
-def drip(request):
-    send(request, b"", Content_Length=len(CONTENT))
-    for byte in CONTENT:
-        request.wfile.write(bytes([byte]))
-        time.sleep(0.1)
-
-
-def endless(request):
-    request.send_response(200)
-    request.end_headers()
-    for endless.sent in itertools.count(step=65_536):
-        request.wfile.write(bytes(65_536))
 
 
 KINDS = {  # what origins send, and how a table is made of it
@@ -165,7 +146,7 @@ def of_origins():
     yield refused(
         "fetch: a circle", fetched, "plain", moved("/a"), patience=20.0, saying="TooManyRedirects"
     )
-    for name, answer in {"silence": silent, "ten bytes a second": drip}.items():
+    for name, answer in {"silence": silent, "ten bytes a second": drip(CONTENT)}.items():
         yield refused(
             f"fetch: {name}",
             fetched,
