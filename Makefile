@@ -130,11 +130,12 @@ $(BOOK_READY): pyproject.toml book/requirements.txt .venv-book/.python
 	$(INSTALL_PACKAGE)
 
 # torch: the small CPU build where one of pip's indexes has it, as PyTorch's own does
-# (PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu), and else what PyPI has.
+# (PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu), and else what PyPI has. Where pip has
+# constraints of its own, it calls a build that no index has impossible to resolve.
 $(TEST_READY): pyproject.toml requirements.txt requirements-torch-cpu.txt requirements-torch.txt .venv/.python
 	$(LOCKED) -r requirements.txt
 	@$(LOCKED) -r requirements-torch-cpu.txt 2>$(@D)/torch.log || { \
-	  grep -q "No matching distribution" $(@D)/torch.log || { cat $(@D)/torch.log >&2; exit 1; }; \
+	  grep -qE "No matching distribution|ResolutionImpossible" $(@D)/torch.log || { cat $(@D)/torch.log >&2; exit 1; }; \
 	  echo "No index of pip's has a CPU build of torch for this machine: taking the build of PyPI."; \
 	  $(LOCKED) -r requirements-torch.txt; }
 	$(INSTALL_PACKAGE)
