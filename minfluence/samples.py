@@ -28,22 +28,50 @@ def safe_scale(
     float
     """
     batch_size, rng = batch(A, batch_size), validate.generator(rng)
+    whole = largest_eigenvalue(A, A.shape[0], rng)
+    return _with_margin(whole, _most_curved(A, batch_size, rng))
+
+
+def plan(
+    A: seam.Operator, batch_size: int | None, scale: float | None, rng: np.random.Generator
+) -> tuple[int, float]:
+    """The `batch_size` and the `scale` of `lissa`, found where they are not given."""
+    found = scale
+    if batch_size is None:
+        batch_size, found = balanced_batch(A, rng)
+    elif scale is None:
+        found = safe_scale(A, batch_size, rng)
+    scale = validate.positive(
+        "scale", found if scale is None else scale, "leave it out to find one"
+    )
+    return batch(A, batch_size), scale
+
+
+def balanced_batch(A: seam.Operator, rng: np.random.Generator) -> tuple[int, float]:
+    """Examples with which a sample is at most about twice as curved as the whole, and its scale."""
+    whole = largest_eigenvalue(A, A.shape[0], rng)
+    if not isinstance(A, seam.SampledOperator):
+        return 1, _with_margin(whole)
+    one = _with_margin(whole, _most_curved(A, 1, rng))
+    batch_size = min(A.n, int(np.ceil(one / whole)))
+    return batch_size, _with_margin(whole, _most_curved(A, batch_size, rng))
+
+
+def _most_curved(A: seam.Operator, batch_size: int, rng: np.random.Generator) -> float:
+    """The largest curvature of 100 samples: the most of many, so a few steps for each will do."""
+    if not isinstance(A, seam.SampledOperator):
+        return 0.0
     draw = sampler(A, batch_size, rng)
-    samples = [A, *(draw() for _ in range(100 if isinstance(A, seam.SampledOperator) else 0))]
-    scale = 1.05 * np.max([largest_eigenvalue(sample, A.shape[0], rng) for sample in samples])
+    return float(np.max([largest_eigenvalue(draw(), A.shape[0], rng, 5) for _ in range(100)]))
+
+
+def _with_margin(*curvatures: float) -> float:
+    scale = 1.05 * np.max(curvatures)
     if not np.isfinite(scale):
         raise ValueError(NOT_FINITE)
     if scale == 0.0:
         raise NotPositiveDefinite(f"A is zero, so no eigenvalue is positive. {REMEDY}")
     return float(scale)
-
-
-def balanced_batch(A: seam.Operator, rng: np.random.Generator) -> int:
-    """Examples with which a sample is at most about twice as curved as the whole."""
-    if not isinstance(A, seam.SampledOperator):
-        return 1
-    one, whole = safe_scale(A, 1, rng), largest_eigenvalue(A, A.shape[0], rng)
-    return min(A.n, int(np.ceil(one / whole)))
 
 
 def largest_eigenvalue(

@@ -6,7 +6,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from minfluence import seam, validate
-from minfluence.samples import balanced_batch, batch, safe_scale, sampler
+from minfluence.samples import plan, safe_scale, sampler
 from minfluence.seam import Solution
 from minfluence.solvers import (
     certificate,
@@ -84,10 +84,8 @@ def lissa(
     B, xp, largest = given / units(given), array_namespace(given), 0.0
     rtol, rng = validate.fraction("rtol", rtol), validate.generator(rng)
     depth, repeats = validate.count("depth", depth), validate.count("repeats", repeats)
-    batch_size = balanced_batch(A, rng) if batch_size is None else batch(A, batch_size)
     found = scale is None
-    chosen = safe_scale(A, batch_size, rng) if found else scale
-    scale = validate.positive("scale", chosen, "leave it out to find one")
+    batch_size, scale = plan(A, batch_size, scale, rng)
 
     X, target = xp.zeros_like(B), rtol * norms(B)
     steps, most = np.zeros(B.shape[1], dtype=int), depth * repeats
