@@ -53,7 +53,7 @@ def balanced_batch(A: seam.Operator, rng: np.random.Generator) -> tuple[int, flo
     if not isinstance(A, seam.SampledOperator):
         return 1, _with_margin(whole)
     one = _with_margin(whole, _most_curved(A, 1, rng))
-    batch_size = min(A.n, int(np.ceil(one / whole)))
+    batch_size = A.n if one >= A.n * whole else int(np.ceil(one / whole))
     return batch_size, _with_margin(whole, _most_curved(A, batch_size, rng))
 
 

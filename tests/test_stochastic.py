@@ -195,11 +195,25 @@ def test_the_scale_of_right_hand_sides_does_not_matter(logistic):
     assert_array_equal(lissa(H, np.zeros(4)).x, np.zeros(4))
 
 
+class Cancelling:
+    """Two examples that curve up and down, and together not at all."""
+
+    n, shape = 2, (2, 2)
+
+    def __matmul__(self, v):
+        return 0 * v
+
+    def sample(self, indices):
+        return np.eye(2) * np.mean(np.array([1.0, -1.0])[indices])
+
+
 def test_what_has_no_inverse_is_refused():
     with pytest.raises((Diverged, NotPositiveDefinite)):
         lissa(np.diag([1.0, -0.5]), np.ones(2))
     with pytest.raises(NotPositiveDefinite, match="A is zero"):
         lissa(np.zeros((2, 2)), np.ones(2))
+    with pytest.raises((Diverged, NotPositiveDefinite)):
+        lissa(Cancelling(), np.ones(2))
     with pytest.raises(ValueError, match="NaN"):
         lissa(np.full((2, 2), np.nan), np.ones(2))
 
