@@ -28,45 +28,38 @@ def safe_scale(
     float
     """
     batch_size, rng = batch(A, batch_size), validate.generator(rng)
-    whole = largest_eigenvalue(A, A.shape[0], rng)
-    return _with_margin(whole, _most_curved(A, batch_size, rng))
+    return _scale(A, largest_eigenvalue(A, A.shape[0], rng), batch_size, rng)
 
 
 def plan(
     A: seam.Operator, batch_size: int | None, scale: float | None, rng: np.random.Generator
 ) -> tuple[int, float]:
     """The `batch_size` and the `scale` of `lissa`, found where they are not given."""
-    found = scale
-    if batch_size is None:
-        batch_size, found = balanced_batch(A, rng)
-    elif scale is None:
-        found = safe_scale(A, batch_size, rng)
-    scale = validate.positive(
-        "scale", found if scale is None else scale, "leave it out to find one"
-    )
-    return batch(A, batch_size), scale
+    if batch_size is not None:
+        batch_size = batch(A, batch_size)
+    if scale is not None:
+        scale = validate.positive("scale", scale, "leave it out to find one")
+    if batch_size is None or scale is None:
+        whole = largest_eigenvalue(A, A.shape[0], rng)
+        batch_size = batch_size or _balanced_batch(A, whole, rng)
+        scale = scale or _scale(A, whole, batch_size, rng)
+    return batch_size, scale
 
 
-def balanced_batch(A: seam.Operator, rng: np.random.Generator) -> tuple[int, float]:
-    """Examples with which a sample is at most about twice as curved as the whole, and its scale."""
-    whole = largest_eigenvalue(A, A.shape[0], rng)
+def _balanced_batch(A: seam.Operator, whole: float, rng: np.random.Generator) -> int:
+    """Examples with which a sample is at most about twice as curved as the whole."""
     if not isinstance(A, seam.SampledOperator):
-        return 1, _with_margin(whole)
-    one = _with_margin(whole, _most_curved(A, 1, rng))
-    batch_size = A.n if one >= A.n * whole else int(np.ceil(one / whole))
-    return batch_size, _with_margin(whole, _most_curved(A, batch_size, rng))
+        return 1
+    one = _scale(A, whole, 1, rng)
+    return A.n if one >= A.n * whole else int(np.ceil(one / whole))
 
 
-def _most_curved(A: seam.Operator, batch_size: int, rng: np.random.Generator) -> float:
-    """The largest curvature of 100 samples: the most of many, so a few steps for each will do."""
-    if not isinstance(A, seam.SampledOperator):
-        return 0.0
+def _scale(A: seam.Operator, whole: float, batch_size: int, rng: np.random.Generator) -> float:
+    """The most curved of 100 samples and the whole; a few steps for each of so many will do."""
+    sampled = isinstance(A, seam.SampledOperator) and batch_size < A.n
     draw = sampler(A, batch_size, rng)
-    return float(np.max([largest_eigenvalue(draw(), A.shape[0], rng, 5) for _ in range(100)]))
-
-
-def _with_margin(*curvatures: float) -> float:
-    scale = 1.05 * np.max(curvatures)
+    met = [largest_eigenvalue(draw(), A.shape[0], rng, 5) for _ in range(100 if sampled else 0)]
+    scale = 1.05 * np.max([whole, *met])
     if not np.isfinite(scale):
         raise ValueError(NOT_FINITE)
     if scale == 0.0:

@@ -38,7 +38,7 @@ def fitted(o, influence, folder):
 
 def lissa(o, influence, folder):
     b = o.test_grads(THETA, X_TEST, Y_TEST).T
-    return mi.lissa(influence.H, b, scale=1.0, batch_size=20, depth=60, rtol=1e-3).x
+    return mi.lissa(influence.H, b, depth=60, rtol=1e-6).x
 
 
 def scores(o, influence, folder):
@@ -82,7 +82,7 @@ class Interruption:
         self.calls, self.at = 0, at
 
 
-def moments(calls, most=25):
+def moments(calls, most=40):
     """Every call, or where there are many, some from the first to the last."""
     return np.unique(np.linspace(1, calls, min(calls, most)).astype(int))
 
