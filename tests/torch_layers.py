@@ -134,7 +134,9 @@ def unpooled(pool: Callable, unpool: Callable, *shape: int) -> Callable[[], Row]
     def call(layers: nn.ModuleList, h: torch.Tensor) -> torch.Tensor:
         return layers[1](*layers[0](h))
 
-    return layer(lambda: nn.ModuleList([pool(2, return_indices=True), unpool(2)]), *shape, call=call)
+    return layer(
+        lambda: nn.ModuleList([pool(2, return_indices=True), unpool(2)]), *shape, call=call
+    )
 
 
 def attention(mha: nn.Module, h: torch.Tensor) -> torch.Tensor:
@@ -183,7 +185,9 @@ TABLE: dict[str, Callable[[], Row]] = {
     "LPPool2d": layer(partial(nn.LPPool2d, 2, 2), *PLANE),
     "LPPool3d": layer(partial(nn.LPPool3d, 2, 2), *SPACE),
     "FractionalMaxPool2d": layer(
-        lambda: nn.FractionalMaxPool2d(2, output_size=2, _random_samples=torch.full((1, 2, 2), 0.3)),
+        lambda: nn.FractionalMaxPool2d(
+            2, output_size=2, _random_samples=torch.full((1, 2, 2), 0.3)
+        ),
         *PLANE,
         call=lambda pool, h: F.fractional_max_pool2d(
             h, 2, 2, _random_samples=torch.full((len(h), 2, 2), 0.3).to(h)
@@ -281,7 +285,9 @@ TABLE: dict[str, Callable[[], Row]] = {
     "TransformerEncoder": layer(lambda: nn.TransformerEncoder(ENCODER(), 2), 3, 4),
     "TransformerDecoderLayer": layer(DECODER, 3, 4, call=twice),
     "TransformerDecoder": layer(lambda: nn.TransformerDecoder(DECODER(), 2), 3, 4, call=twice),
-    "Transformer": layer(partial(nn.Transformer, 4, 2, 1, 1, 6, batch_first=True), 3, 4, call=twice),
+    "Transformer": layer(
+        partial(nn.Transformer, 4, 2, 1, 1, 6, batch_first=True), 3, 4, call=twice
+    ),
     "Sequential": layer(lambda: nn.Sequential(nn.Linear(5, 3), nn.Tanh()), 5),
     "ModuleList": layer(
         lambda: nn.ModuleList([nn.Linear(5, 3)]), 5, call=lambda layers, h: layers[0](h)

@@ -1,0 +1,127 @@
+"""The losses of a torch module: its trainable parameters as one theta, its inputs as one array."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from minfluence.objectives.layout import Layout
+from minfluence.objectives.rules import calm
+from minfluence.objectives.tensors import PRECISIONS, tensor
+
+REMEMBER = nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd
+
+
+@dataclass(frozen=True)
+class ModuleLosses:
+    """Per-example losses of a module whose trainable parameters come as one flat theta.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+    loss : callable ``(outputs, y) -> (n,)``
+    layout : Layout
+        What the module is called with, out of a row of X.
+    """
+
+    module: nn.Module
+    loss: Callable
+    layout: Layout
+
+    @classmethod
+    def of(
+        cls, module: nn.Module, loss: Callable, layout: Layout, device: Any, dtype: np.dtype
+    ) -> Self:
+        """Losses of a copy of the module; what no theta can be made of is refused."""
+        if not isinstance(module, nn.Module) or not callable(loss):
+            raise ValueError(
+                "from_module expects a torch.nn.Module and a loss(outputs, y) -> (n,), "
+                f"got {type(module).__name__} and {type(loss).__name__}."
+            )
+        for name, part in module.named_modules():
+            if part.training and isinstance(part, REMEMBER):
+                raise ValueError(
+                    f"{type(part).__name__} {name!r} is in training mode, where losses are random "
+                    "or depend on the other examples of a batch: call module.eval() first."
+                )
+        losses = cls(_copied(module).to(device, PRECISIONS[dtype]), loss, layout)
+        if not losses.parameters(module):
+            raise ValueError(
+                "No parameter of the module requires a gradient: leave requires_grad on for those "
+                "that theta shall hold."
+            )
+        return losses
+
+    def __call__(self, theta: Any, X: Any, y: Any) -> Any:
+        """Loss of every example.  (p,), (n, ...), (n,) -> (n,)."""
+        return self.value(self.scores(theta, X), y)
+
+    def scores(self, theta: Any, X: Any) -> Any:
+        """Outputs of the module.  (p,), (n, ...) -> (n, ...), or whatever it returns."""
+        return functional_call(self.module, self.named(theta), *self.layout.unpack(X))
+
+    def value(self, scores: Any, y: Any) -> Any:
+        """Loss of every example, given the outputs.  (n, ...), (n,) -> (n,)."""
+        return self.loss(scores, y)
+
+    def parameters(self, module: nn.Module) -> dict[str, nn.Parameter]:
+        """The parameters that theta holds, by name."""
+        return {name: t for name, t in module.named_parameters() if t.requires_grad}
+
+    def flat(self, module: nn.Module) -> torch.Tensor:
+        """Theta of a module, in double precision.  -> (p,)."""
+        parts = [t.detach().cpu().double().ravel() for t in self.parameters(module).values()]
+        return torch.cat(parts)
+
+    def named(self, theta: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Theta cut into parameters.  (p,) -> dict of tensors."""
+        shapes = {name: t.shape for name, t in self.parameters(self.module).items()}
+        pieces = theta.split([shape.numel() for shape in shapes.values()])
+        return {
+            name: piece.reshape(shapes[name]) for name, piece in zip(shapes, pieces, strict=True)
+        }
+
+    def suited(self, X: np.ndarray) -> Self:
+        """These losses, with whole numbers given as such where the module does not take floats.
+
+        Decided on a few examples.  (n, ...) -> losses.
+        """
+        layouts = list(self.layout.others())
+        if len(layouts) == 1:
+            return self
+        theta = self.flat(self.module).to(next(iter(self.parameters(self.module).values())))
+        best = self
+        for layout in layouts:
+            losses = type(self)(self.module, self.loss, layout)
+            try:
+                with torch.no_grad(), calm():
+                    losses.scores(theta, tensor(X, theta.device))
+            except IndexError:  # the right kind, but out of range
+                best = losses
+            except Exception:
+                continue
+            else:
+                return losses
+        return best
+
+
+def _copied(module: nn.Module) -> nn.Module:
+    """A module of our own, which later changes of the reader's do not reach."""
+    if any(isinstance(t, nn.parameter.UninitializedTensorMixin) for t in module.parameters()):
+        raise ValueError(
+            "The module has lazy layers without shapes: call it once, on a few examples, before it "
+            "is passed here."
+        )
+    try:
+        return copy.deepcopy(module)
+    except Exception as error:
+        said = str(error).splitlines()[0].rstrip(".")
+        raise ValueError(
+            f"The module cannot be copied ({said}): make it anew and load its state dict, and "
+            "use torch.nn.utils.parametrizations in the place of the older weight_norm."
+        ) from error
