@@ -130,6 +130,26 @@ def recurrent(make: Callable) -> Callable[[], Row]:
     return layer(partial(make, 2, 3, batch_first=True), 4, 2, call=first)
 
 
+class Scored(nn.Module):
+    """A layer that is given the labels as well, and returns losses."""
+
+    def __init__(self, make: Callable) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.before, self.layer = nn.Linear(3, 5), make()
+
+    def forward(self, x: torch.Tensor, labels: torch.Tensor) -> Any:
+        return self.layer(self.before(x), labels)
+
+
+def scored(make: Callable) -> Callable[[], Row]:
+    def row() -> Row:
+        X, y = examples()
+        return Row(Scored(make).eval(), lambda losses, y: losses, (X, y), y)
+
+    return row
+
+
 def unpooled(pool: Callable, unpool: Callable, *shape: int) -> Callable[[], Row]:
     def call(layers: nn.ModuleList, h: torch.Tensor) -> torch.Tensor:
         return layers[1](*layers[0](h))
@@ -339,8 +359,17 @@ TABLE: dict[str, Callable[[], Row]] = {
         2,
         lambda criterion, S, y: criterion(S[:, 0], y.to(S), S[:, 1].exp()),
     ),
+    "AdaptiveLogSoftmaxWithLoss": layer(
+        partial(nn.AdaptiveLogSoftmaxWithLoss, 5, 4, [2]),
+        5,
+        call=lambda layer, h: layer.log_prob(h),
+    ),
     "CTCLoss": loss(partial(nn.CTCLoss, **none), 12, with_ctc),
 }
+
+if hasattr(nn, "LinearCrossEntropyLoss"):  # not in older versions of torch
+    TABLE["LinearCrossEntropyLoss"] = scored(partial(nn.LinearCrossEntropyLoss, 5, 3, **none))
+
 
 # Not a layer with a forward of its own, or one whose forward gives no loss of single examples.
 NO_ROW = {

@@ -76,7 +76,28 @@ class Reverse(Rule):
         return lambda v: vjp(lambda u: vjp(f, theta)[1](u)[0], zero)[1](v)[0]
 
 
-class OneByOne(Reverse):
+class Singly(Rule):
+    """One example after another, where vmap does not know how."""
+
+    def each(self, f: Callable, theta: torch.Tensor, X: Any, y: Any) -> torch.Tensor:
+        """Gradient of every example's ``f(theta, x, y)``.  -> (n, p)."""
+        of_one = (self.gradient(_at(f, x, label)) for x, label in zip(X, y, strict=True))
+        return torch.stack([gradient(theta).detach() for gradient in of_one])
+
+
+class ForwardSingly(Singly, Forward):
+    """Forward mode, and the gradients of examples one by one."""
+
+    name: ClassVar[str] = "forward, examples one by one"
+
+
+class ReverseSingly(Singly, Reverse):
+    """Reverse mode only, and the gradients of examples one by one."""
+
+    name: ClassVar[str] = "reverse, examples one by one"
+
+
+class OneByOne(Singly, Reverse):
     """Reverse mode of `torch.autograd`, one direction or example after another."""
 
     name: ClassVar[str] = "one by one"
@@ -112,11 +133,6 @@ class OneByOne(Reverse):
         columns = [product(v) for v in block.T] or [product(block.new_zeros(len(block)))]
         return torch.stack(columns, dim=-1)[..., : block.shape[1]]
 
-    def each(self, f: Callable, theta: torch.Tensor, X: Any, y: Any) -> torch.Tensor:
-        """Gradient of every example's ``f(theta, x, y)``.  -> (n, p)."""
-        of_one = (self.gradient(_at(f, x, label)) for x, label in zip(X, y, strict=True))
-        return torch.stack([gradient(theta).detach() for gradient in of_one])
-
     def calmly(self) -> AbstractContextManager[None]:
         """Where to compute: without cuDNN, whose recurrent layers have no second derivative."""
         return calm(cudnn=False)
@@ -142,7 +158,7 @@ def _pulled(
     return torch.zeros_like(theta) if pulled is None else pulled
 
 
-RULES = Forward(), Reverse(), OneByOne()  # the fastest first
+RULES = Forward(), ForwardSingly(), Reverse(), ReverseSingly(), OneByOne()  # the fastest first
 
 
 # Finding it ---------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from minfluence.objectives import datasets
 from minfluence.objectives.base import ArrayObjective, symmetric
 from minfluence.objectives.layout import Layout
 from minfluence.objectives.modules import ModuleLosses
-from minfluence.objectives.rules import OneByOne, Trial
+from minfluence.objectives.rules import Singly, Trial
 from minfluence.objectives.tensors import device_for, plain, tensor, to_numpy
 from minfluence.objectives.tried import check, computed
 
@@ -237,7 +237,7 @@ class TorchObjective(ArrayObjective):
 
         A Jacobian costs one product for each score, the whole Hessian one for each parameter.
         """
-        if isinstance(self._rule, OneByOne):
+        if isinstance(self._rule, Singly):
             return super().gauss_newton(self._theta(theta))
         losses, theta = self._scored(), self._native(theta)
 
