@@ -1,4 +1,4 @@
-"""Every layer of `torch.nn` either gives right second derivatives, or is refused in one sentence."""
+"""Every layer of `torch.nn` gives right second derivatives, or is refused in one sentence."""
 
 import warnings
 
@@ -18,7 +18,7 @@ RULES = {  # what is not "forward"; None: refused, as torch has no second deriva
     **dict.fromkeys(["MultiMarginLoss", "MultiLabelMarginLoss"]),
     **dict.fromkeys(["GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "RNNCell"], EXAMPLES),
     **dict.fromkeys(["GaussianNLLLoss"], EXAMPLES),
-    **dict.fromkeys(["HingeEmbeddingLoss", "L1Loss", "MarginRankingLoss", "RReLU"], "one by one"),
+    "RReLU": "one by one",
 }
 
 

@@ -39,12 +39,13 @@ class Rule(ABC):
         return value, lambda u: J_transposed(u)[0]
 
     def columns(self, product: Map, block: torch.Tensor) -> torch.Tensor:
-        """Apply a linear map to each column of a block.  (p, k) -> (..., k)."""
+        """Apply a linear map to each column of a block.  (p, k) -> (q, k)."""
         if block.shape[1] == 0:  # of which vmap cannot make anything
-            return product(block.new_zeros(len(block)))[..., None][..., :0]
+            return product(block.new_zeros(len(block)))[:, None][:, :0]
         if block.shape[1] == 1:  # vmap costs something
-            return product(block[:, 0])[..., None]
-        return vmap(product, in_dims=1, out_dims=-1, chunk_size=COLUMNS)(block)
+            return product(block[:, 0])[:, None]
+        # with other out_dims torch gets a product wrong that does not depend on its column
+        return vmap(product, in_dims=1, out_dims=0, chunk_size=COLUMNS)(block).T
 
     def each(self, f: Callable, theta: torch.Tensor, X: Any, y: Any) -> torch.Tensor:
         """Gradient of every example's ``f(theta, x, y)``.  -> (n, p)."""
@@ -129,9 +130,9 @@ class OneByOne(Singly, Reverse):
         return lambda v: _pulled(pulled, u, v, retain_graph=True)
 
     def columns(self, product: Map, block: torch.Tensor) -> torch.Tensor:
-        """Apply a linear map to each column of a block.  (p, k) -> (..., k)."""
+        """Apply a linear map to each column of a block.  (p, k) -> (q, k)."""
         columns = [product(v) for v in block.T] or [product(block.new_zeros(len(block)))]
-        return torch.stack(columns, dim=-1)[..., : block.shape[1]]
+        return torch.stack(columns, dim=1)[:, : block.shape[1]]
 
     def calmly(self) -> AbstractContextManager[None]:
         """Where to compute: without cuDNN, whose recurrent layers have no second derivative."""
