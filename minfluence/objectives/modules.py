@@ -11,7 +11,7 @@ from torch import nn
 from torch.func import functional_call
 
 from minfluence.objectives.layout import Layout
-from minfluence.objectives.rules import calm
+from minfluence.objectives.rules import Trial, calm
 from minfluence.objectives.tensors import PRECISIONS, tensor
 
 REMEMBER = nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd
@@ -86,6 +86,29 @@ class ModuleLosses:
             name: piece.reshape(shapes[name]) for name, piece in zip(shapes, pieces, strict=True)
         }
 
+    def lacking(self, X: torch.Tensor) -> str:
+        """The first layer without second derivatives, by its kind and name; "" if none is."""
+        parts: list[Part] = []
+        args, named = self.layout.unpack(X)
+
+        def seen(name: str) -> Callable:
+            def keep(layer: nn.Module, args: tuple[Any, ...], out: Any) -> None:
+                if _is_float(out):
+                    parts.append(Part(name, layer, args))
+
+            return keep
+
+        leaves = [(n, part) for n, part in self.module.named_modules() if not list(part.children())]
+        hooks = [part.register_forward_hook(seen(name)) for name, part in leaves]
+        try:
+            with torch.no_grad(), calm():
+                self.module(*args, **named)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        found = (part for part in parts if part.lacks_derivatives())
+        return next((f"the {type(p.layer).__name__} {p.name!r}" for p in found), "")
+
     def suited(self, X: np.ndarray) -> Self:
         """These losses, with whole numbers given as such where the module does not take floats.
 
@@ -108,6 +131,43 @@ class ModuleLosses:
             else:
                 return losses
         return best
+
+
+@dataclass(frozen=True)
+class Part:
+    """One layer of a module, and what it was called with."""
+
+    name: str
+    layer: nn.Module
+    args: tuple[Any, ...]
+
+    def lacks_derivatives(self) -> bool:
+        """Whether torch has no second derivative of what it returns, or a wrong one."""
+        named = dict(self.layer.named_parameters())
+        named |= {str(k): a for k, a in enumerate(self.args) if _is_float(a)}
+        if not named:
+            return False
+        shapes = [a.shape for a in named.values()]
+        theta = torch.cat([a.detach().ravel() for a in named.values()])
+
+        def one_number(theta: torch.Tensor, X: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            pieces = theta.split([shape.numel() for shape in shapes])
+            given = {k: a.reshape(s) for k, a, s in zip(named, pieces, shapes, strict=True)}
+            args = tuple(given.pop(str(k), a) for k, a in enumerate(self.args))
+            out = functional_call(self.layer, given, args)
+            return (
+                torch.sin(torch.arange(out.numel()).to(out)) @ out.ravel() * torch.ones(1).to(out)
+            )
+
+        try:
+            Trial(one_number, [theta], theta.new_zeros(1, 1), theta.new_zeros(1)).find()
+        except ValueError:
+            return True
+        return False
+
+
+def _is_float(a: Any) -> bool:
+    return isinstance(a, torch.Tensor) and a.is_floating_point()
 
 
 def _copied(module: nn.Module) -> nn.Module:

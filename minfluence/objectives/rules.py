@@ -186,8 +186,13 @@ class Trial:
     X: torch.Tensor
     y: torch.Tensor
 
-    def find(self) -> Rule:
+    def find(self, where: Callable[[], str] = str) -> Rule:
         """The first rule that can do all that is asked of it, and agrees with plain gradients.
+
+        Parameters
+        ----------
+        where : callable ``() -> str``
+            Names what is to blame if there is none.
 
         Raises
         ------
@@ -203,9 +208,10 @@ class Trial:
                 trouble = f"torch has none for them ({first_line(error)})"
             if not trouble:
                 return rule
+        blamed = where() or "the layer, or the loss, that lacks it"
         raise ValueError(
-            f"Influence needs the second derivative of the losses, and {trouble}: use another "
-            "layer, or another loss, in the place of the one that lacks it."
+            f"Influence needs the second derivative of the losses, and {trouble}: put "
+            f"something else in the place of {blamed}."
         )
 
     def trouble(self, rule: Rule) -> str:

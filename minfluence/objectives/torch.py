@@ -88,7 +88,7 @@ class TorchObjective(ArrayObjective):
         points = self._points()
         check(self.losses, points[0], self._X[:4], self._y[:4])
         self._try(self.X, self.y)
-        self._rule = Trial(self.losses, points, self._X[:2], self._y[:2]).find()
+        self._rule = Trial(self.losses, points, self._X[:2], self._y[:2]).find(self._lacking)
 
     @classmethod
     def from_module(
@@ -346,6 +346,10 @@ class TorchObjective(ArrayObjective):
         with FlopCounterMode(display=False) as counter, torch.no_grad(), self._rule.calmly():
             self.losses(theta, self._X[:1], self._y[:1])
         return self.n * counter.get_total_flops()
+
+    def _lacking(self) -> str:
+        """The layer that has no second derivative, where the losses are those of a module."""
+        return self.losses.lacking(self._X[:2]) if isinstance(self.losses, ModuleLosses) else ""
 
     def _points(self) -> list[torch.Tensor]:
         """Where to try the losses: near the parameters of a module first, then at random."""
