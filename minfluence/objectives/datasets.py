@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, SequentialSampler
 
 from minfluence.memory import blocks
 from minfluence.objectives.tensors import plain
@@ -67,6 +67,7 @@ def _batches(X: Any) -> list[Any]:
             found = list(loader)
             twice = list(zip(found[:1], loader, strict=False))
         else:
+            _check_order(loader)
             size = loader.batch_size or (BATCH if loader.batch_sampler else 1)
             n = len(loader.dataset)
             found = [_fetched(loader, range(n)[part]) for part in blocks(n, size)]
@@ -81,6 +82,19 @@ def _batches(X: Any) -> list[Any]:
             "shuffling off, or read it once and pass the arrays."
         )
     return found
+
+
+def _check_order(loader: Any) -> None:
+    """Refuse a loader that leaves out examples, or shows some more often than others."""
+    sampler = getattr(loader.batch_sampler, "sampler", loader.sampler)
+    whole = isinstance(sampler, RandomSampler) and not sampler.replacement
+    if not isinstance(sampler, SequentialSampler) and not (
+        whole and len(sampler) == len(loader.dataset)
+    ):
+        raise ValueError(
+            f"The loader draws examples by a {type(sampler).__name__}, and a risk needs each of "
+            "them once: pass the data set itself, or torch.utils.data.Subset(dataset, indices)."
+        )
 
 
 def _fetched(loader: Any, indices: Iterable[int]) -> Any:

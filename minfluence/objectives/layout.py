@@ -6,7 +6,7 @@ An objective keeps its examples in one array of floats.  A float64 holds every w
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise, product
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +16,7 @@ from minfluence import validate
 from minfluence.objectives.tensors import plain
 
 FLOAT, WHOLE, BOOL = "floats", "whole numbers", "booleans"
+MOST = 64  # layouts that are tried
 KINDS = {"f": FLOAT, "i": WHOLE, "u": WHOLE, "b": BOOL}
 
 
@@ -64,9 +65,8 @@ class Leaf:
                 + (", or use dtype float64." if rows.dtype == np.float32 else ".")
             )
 
-    def tensor(self, rows: torch.Tensor) -> torch.Tensor:
-        """The same as the module wants to see it.  (n, size) -> (n, ...)."""
-        a = rows.reshape(len(rows), *self.shape)
+    def tensor(self, a: torch.Tensor) -> torch.Tensor:
+        """The same numbers as the module wants to see them."""
         return a.long() if self.kind == WHOLE else a.bool() if self.kind == BOOL else a
 
 
@@ -95,10 +95,16 @@ class Layout:
         return cls((Leaf(None, a.shape[1:], KINDS[a.dtype.kind]),), "array")
 
     def others(self) -> Iterator[Self]:
-        """The same layout, and with its numbers as floats; one array is rather given as floats."""
-        floats = replace(self, leaves=tuple(_as_float(leaf, self.form) for leaf in self.leaves))
-        both = (floats, self) if self.form == "array" else (self, floats)
-        yield from dict.fromkeys(both)
+        """Layouts of the same inputs: whole numbers may as well be meant as floats.
+
+        One array is rather given as floats, several inputs as what they are; masks stay booleans.
+        """
+        alone = self.form == "array"
+        kinds = {FLOAT: (FLOAT,), WHOLE: (WHOLE, FLOAT), BOOL: (BOOL, FLOAT) if alone else (BOOL,)}
+        choices = (kinds[leaf.kind][:: -1 if alone else 1] for leaf in self.leaves)
+        for chosen in islice(product(*choices), MOST):
+            pairs = zip(self.leaves, chosen, strict=True)
+            yield replace(self, leaves=tuple(replace(leaf, kind=kind) for leaf, kind in pairs))
 
     def check_smooth(self) -> None:
         """Refuse derivatives in inputs that cannot be moved a little."""
@@ -130,13 +136,13 @@ class Layout:
         return np.concatenate(parts, axis=-1)
 
     def split(self, X: Any) -> Iterator[tuple[Leaf, Any]]:
-        """Each input with its part of the rows."""
+        """Each input, (n, ...), in the shape it was given in."""
         if self.form == "array":
             yield self.leaves[0], X
             return
         ends = np.cumsum([0, *(leaf.size for leaf in self.leaves)])
         for leaf, (start, end) in zip(self.leaves, pairwise(ends), strict=True):
-            yield leaf, X[:, start:end]
+            yield leaf, X[:, start:end].reshape(len(X), *leaf.shape)
 
     def check(self, X: np.ndarray) -> None:
         """Refuse rows whose numbers are not what they were in training."""
@@ -161,7 +167,7 @@ def is_tuple(X: Any) -> bool:
 
 
 def _array(name: str, value: Any) -> np.ndarray:
-    a = validate.inputs(name, plain(value))
+    a = validate.inputs(name, validate.dense(plain(value)))
     if a.dtype == np.uint8:
         raise ValueError(
             f"{name} holds 8-bit integers: pass pixels as {name} / 255.0, or counts and words as "
@@ -181,6 +187,4 @@ def _leaves(items: Any) -> tuple[Leaf, ...]:
     return tuple(Leaf(key, a.shape[1:], KINDS[a.dtype.kind]) for key, a in named)
 
 
-def _as_float(leaf: Leaf, form: str) -> Leaf:
-    """An input whose numbers are floats; booleans of several inputs are masks, and stay so."""
-    return leaf if leaf.kind == BOOL and form != "array" else replace(leaf, kind=FLOAT)
+PLAIN = Layout((Leaf(None, (), FLOAT),), "array")  # one array of floats

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from minfluence.objectives.layout import Layout
+from minfluence.objectives.layout import PLAIN, Layout
 from minfluence.objectives.rules import Trial, calm
 from minfluence.objectives.tensors import PRECISIONS, tensor
 
@@ -31,13 +31,18 @@ class ModuleLosses:
 
     module: nn.Module
     loss: Callable
-    layout: Layout
+    layout: Layout = PLAIN
 
     @classmethod
     def of(
         cls, module: nn.Module, loss: Callable, layout: Layout, device: Any, dtype: np.dtype
     ) -> Self:
         """Losses of a copy of the module; what no theta can be made of is refused."""
+        if isinstance(module, torch.jit.ScriptModule):
+            raise ValueError(
+                "A module of torch.jit keeps its parameters to itself: pass the module from which "
+                "it was made."
+            )
         if not isinstance(module, nn.Module) or not callable(loss):
             raise ValueError(
                 "from_module expects a torch.nn.Module and a loss(outputs, y) -> (n,), "

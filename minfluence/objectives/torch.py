@@ -125,9 +125,10 @@ class TorchObjective(ArrayObjective):
         X, y = datasets.read(X, y)
         dtype = validate.precision(dtype)
         device, layout = device_for(device, dtype), Layout.of(X)
-        X = np.asarray(layout.pack(X))
-        losses = ModuleLosses.of(module, loss, layout, device, dtype).suited(X[:4].astype(dtype))
-        losses.layout.check(X.astype(dtype, copy=False))
+        X = layout.pack(X)
+        rows = np.atleast_1d(validate.inputs("X", X)).astype(dtype, copy=False)
+        losses = ModuleLosses.of(module, loss, layout, device, dtype).suited(rows[:4])
+        losses.layout.check(rows)
         p = len(losses.flat(module))
         options: dict[str, Any] = {"device": device, "dtype": dtype, "batch_size": batch_size}
         return cls(losses, X, y, l2, fold_l2=fold_l2, p=p, **options)
@@ -168,19 +169,21 @@ class TorchObjective(ArrayObjective):
 
     def check_examples(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         """More examples as arrays that fit these, or one clear sentence."""
-        X, y = super().check_examples(self._packed(X), plain(y))
+        X, y = super().check_examples(X, plain(y))
         if isinstance(self.losses, ModuleLosses):
             self.losses.layout.check(X)
         self._try(X, y)
         return X, y
 
+    def inputs(self, X: Any) -> Any:
+        """Inputs of one example or of several as one array, whatever the module takes."""
+        losses = self.losses
+        packed = losses.layout.pack(X) if isinstance(losses, ModuleLosses) else plain(X)
+        return super().inputs(packed)
+
     def perturbed(self, i: Any, x: Any, y: Any) -> Self:
         """Replace example `i` by ``(x, y)``."""
-        return super().perturbed(i, self._packed(x), plain(y))
-
-    def _packed(self, X: Any) -> Any:
-        """Inputs as one array, whatever the module takes."""
-        return self.losses.layout.pack(X) if isinstance(self.losses, ModuleLosses) else plain(X)
+        return super().perturbed(i, x, plain(y))
 
     # The verbs ---------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from minfluence import seam
+from minfluence.objectives.modules import ModuleLosses
 from minfluence.objectives.rules import calm, first_line
 
 COLUMN = "give the loss a column of the outputs, lambda outputs, y: loss(outputs[:, 0], y)"
@@ -69,13 +70,19 @@ def _remedy(losses: Callable, theta: Any, X: Any, y: Any) -> str:
         if _works(change, len(y)):
             return f"They can be computed if you {words}."
     return (
-        "Class labels must be whole numbers 0 .. c - 1, and all else of one dtype and on one "
-        "device."
+        "Class labels must be whole numbers 0 .. c - 1, words below the size of the vocabulary, "
+        "and all else of one dtype and on one device."
     )
 
 
 def _changes(losses: Callable, theta: Any, X: Any, y: Any) -> Iterator[tuple[Callable, str]]:
     """Other labels, other outputs, or both, and how to ask for them."""
+    if X.is_floating_point() and torch.equal(X, X.round()):
+        by_module = isinstance(losses, ModuleLosses)
+        yield (
+            partial(losses, theta, X.long(), y),
+            "pass X.astype(int)" if by_module else "take X.long() in your losses",
+        )
     kinds = [(y, "")]
     if not y.is_floating_point():
         kinds.append((y.to(theta), "pass y.astype(float), or y.double() where y is a tensor"))
