@@ -109,7 +109,7 @@ class DualInverse:
         b, self._Q = np.linalg.eigh(D)
         values = np.outer(a, b)
         self._B = B
-        self._ridge = max(float(np.mean(ridge)), np.sqrt(np.finfo(D.dtype).eps) * values.max())
+        self._ridge = max(float(np.mean(ridge)), 8 * np.finfo(D.dtype).eps * values.max())
         self._share = b / (np.maximum(values, 0.0) + self._ridge)  # (n, c)
         self.shape = (B.shape[1] * len(b), B.shape[1] * len(b))
 
