@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset
 
 from minfluence.memory import blocks
+from minfluence.objectives.rules import first_line
 from minfluence.objectives.tensors import plain
 
 BATCH = 256  # examples read together, where the loader does not say
@@ -86,11 +87,13 @@ def _batches(X: Any) -> list[Any]:
 
 def _check_order(loader: Any) -> None:
     """Refuse a loader that leaves out examples, or shows some more often than others."""
-    sampler = getattr(loader.batch_sampler, "sampler", loader.sampler)
-    whole = isinstance(sampler, RandomSampler) and not sampler.replacement
-    if not isinstance(sampler, SequentialSampler) and not (
-        whole and len(sampler) == len(loader.dataset)
-    ):
+    batches = loader.batch_sampler
+    if batches is None or type(batches) is BatchSampler:  # which may drop the last ones
+        sampler = loader.sampler if batches is None else batches.sampler
+        drawn = list(sampler)
+    else:
+        sampler, drawn = batches, [i for batch in batches for i in batch]
+    if sorted(drawn) != list(range(len(loader.dataset))):
         raise ValueError(
             f"The loader draws examples by a {type(sampler).__name__}, and a risk needs each of "
             "them once: pass the data set itself, or torch.utils.data.Subset(dataset, indices)."
@@ -103,7 +106,14 @@ def _fetched(loader: Any, indices: Iterable[int]) -> Any:
     if loader.batch_size is None and loader.batch_sampler is None:  # its items are batches
         return loader.collate_fn(dataset[indices[0]])
     together = getattr(dataset, "__getitems__", None)
-    return loader.collate_fn(together(indices) if together else [dataset[i] for i in indices])
+    examples = together(indices) if together else [dataset[i] for i in indices]
+    try:
+        return loader.collate_fn(examples)
+    except Exception as error:
+        raise ValueError(
+            f"Examples of the data set do not fit into one batch ({first_line(error)}): pad them "
+            "to one length, or pass a DataLoader with a collate_fn that does."
+        ) from error
 
 
 def _pair(batch: Any, y: str | None) -> Pair:

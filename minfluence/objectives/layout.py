@@ -89,7 +89,7 @@ class Layout:
         """The layout of a training set."""
         if isinstance(X, Mapping):
             return cls(_leaves(X.items()), "dict")
-        if is_tuple(X):
+        if _several(X):
             return cls(_leaves(enumerate(X)), "tuple")
         a = _array("X", X)
         return cls((Leaf(None, a.shape[1:], KINDS[a.dtype.kind]),), "array")
@@ -117,7 +117,7 @@ class Layout:
 
     def pack(self, X: Any) -> Any:
         """Inputs, of several examples or a single one, as one array; an array is packed already."""
-        if self.form == "array" or not (isinstance(X, Mapping | list) or is_tuple(X)):
+        if self.form == "array" or not isinstance(X, Mapping | list | tuple):
             return plain(X)
         given = dict(X.items() if isinstance(X, Mapping) else enumerate(X))
         expected = [leaf.key for leaf in self.leaves]
@@ -157,7 +157,7 @@ class Layout:
         return tuple(inputs.values()), {}
 
 
-def is_tuple(X: Any) -> bool:
+def _several(X: Any) -> bool:
     """Whether these are several inputs: a tuple of arrays, and not rows in a tuple."""
     return (
         isinstance(X, tuple)
