@@ -243,6 +243,10 @@ def test_words_stay_whole_and_have_no_derivative():
             attempt()
     with pytest.raises(ValueError, match="X must hold whole numbers, as in training"):
         o.test_losses(theta, INPUTS["ids"] + 0.5, Y)
+    with pytest.raises(ValueError, match="index out of range in self.*size of the vocabulary"):
+        TorchObjective.from_module(words, per_example, INPUTS["ids"] + 5, Y)
+    with pytest.raises(ValueError, match="shapes cannot be multiplied"):
+        TorchObjective.from_module(nn.Linear(2, 2), per_example, INPUTS["ids"], Y)
     with pytest.raises(ValueError, match=r"pass X.astype\(int\)"):
         TorchObjective.from_module(words, per_example, INPUTS["ids"].astype(float), Y)
 
@@ -257,6 +261,21 @@ def test_whole_numbers_are_floats_for_a_module_that_wants_floats():
         theta, v = ours.flatten(module), RNG.standard_normal(10)
         assert_array_equal(ours.hvp(theta, v), theirs.hvp(theta, v))
         assert_array_equal(ours.input_grads(theta, v, [3]), theirs.input_grads(theta, v, [3]))
+
+
+def test_whole_numbers_are_divided_in_double_precision():
+    class Shares(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(4, 2))
+
+        def forward(self, x):
+            return ((x / 3)[:, :, None] * self.weight).sum(1)
+
+    made = partial(TorchObjective.from_module, Shares(), per_example)
+    counts = (10 * X).astype(int)
+    ours, theirs = (made(a, Y).grad(np.arange(8.0)) for a in (counts, counts + 0.0))
+    assert_array_equal(ours, theirs)
 
 
 def test_several_targets_are_least_squares_of_each():

@@ -101,6 +101,25 @@ def gauss_newton_parts(o, theta):
     return np.stack(rows).reshape(12, 2, -1), D
 
 
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_what_does_not_depend_on_theta_or_on_inputs_has_the_derivative_zero(rule):
+    def linear(theta, X, y):
+        return X @ theta - y
+
+    def apart(theta, X, y):
+        return (theta**2).sum() + X.sum(1)
+
+    theta, V = np.arange(4.0), RNG.standard_normal((4, 3))
+    straight, bent = (TorchObjective(losses, X, Y, p=4) for losses in (linear, apart))
+    straight._rule = bent._rule = rule
+    for v in (V, V[:, 0]):
+        assert_allclose(straight.hvp(theta, v), 0 * v)
+        assert_allclose(straight.example_dots(theta, v), X @ v, rtol=1e-12)
+        assert_allclose(bent.hvp(theta, v), 2 * v)
+    assert_allclose(straight.input_grads(theta, V[:, 0], [3, 1]), [V[:, 0]] * 2)
+    assert_allclose(bent.input_grads(theta, V[:, 0], [3, 1]), np.zeros((2, 4)))
+
+
 def test_influence_of_attention_is_what_refits_say():
     o = objective(Attentive(), WORDS)
     theta = mi.fit(o, o.flatten(Attentive()), gtol=1e-10).theta

@@ -119,22 +119,17 @@ class ModuleLosses:
 
         Decided on a few examples.  (n, ...) -> losses.
         """
-        layouts = list(self.layout.others())
-        if len(layouts) == 1:
-            return self
-        theta = self.flat(self.module).to(next(iter(self.parameters(self.module).values())))
-        best = self
-        for layout in layouts:
-            losses = type(self)(self.module, self.loss, layout)
+        choices = [type(self)(self.module, self.loss, layout) for layout in self.layout.others()]
+        best, one = choices[0], next(iter(self.parameters(self.module).values()))
+        for losses in choices if len(choices) > 1 else ():
             try:
                 with torch.no_grad(), calm():
-                    losses.scores(theta, tensor(X, theta.device))
+                    losses.scores(self.flat(self.module).to(one), tensor(X, one.device))
+                return losses
             except IndexError:  # the right kind, but out of range
                 best = losses
             except Exception:
                 continue
-            else:
-                return losses
         return best
 
 

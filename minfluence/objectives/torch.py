@@ -1,4 +1,4 @@
-"""The same derivatives by `torch.func`: any differentiable torch model, on the CPU or a GPU.
+"""The same derivatives by torch: any model that it can differentiate twice, on the CPU or a GPU.
 
 Arrays are NumPy outside and tensors inside: a verb that gets tensors gives tensors, so a solver
 that is handed tensors (see `TorchObjective.to_native`) never leaves the device.
@@ -30,7 +30,7 @@ from minfluence.objectives.tried import check, computed
 
 
 class TorchObjective(ArrayObjective):
-    """Penalised, weighted mean loss of a torch model, with its derivatives by `torch.func`.
+    """Penalised, weighted mean loss of a torch model, with its derivatives by torch.
 
     Parameters
     ----------
@@ -114,13 +114,26 @@ class TorchObjective(ArrayObjective):
             All other parameters, and buffers, stay as they are.
         loss : callable ``(outputs, y) -> (n,)``
             Loss of every example, such as ``partial(cross_entropy, reduction="none")``.
-        X, y, l2, fold_l2, device, dtype, batch_size
+        X : array or tensor, dict or tuple of them, torch Dataset or DataLoader
+            Several inputs go to the module by name, or by position, each with a row for each
+            example. Whole numbers stay whole where the module takes no floats, as words do. A data
+            set is read once, in its own order, as `minfluence.objectives.datasets.read` says.
+        y : array or tensor, shape (n,), or (n, t) for several targets; or str
+            Left out for a data set. A str names the labels among the inputs of a dict.
+        l2, fold_l2, device, dtype, batch_size
             As for the class.
 
         Returns
         -------
         TorchObjective
-            `flatten` turns a module into theta, `unflatten` theta into a state dict.
+            `flatten` turns a module into theta, `unflatten` theta into a state dict. Test points
+            are given as X is; `examples` has them in one array, several inputs side by side.
+
+        Raises
+        ------
+        ValueError
+            Also for a module that torch cannot differentiate twice, or gets wrong, with the name
+            of the layer; see `rule`.
         """
         X, y = datasets.read(X, y)
         dtype = validate.precision(dtype)

@@ -200,7 +200,7 @@ def of_torch_layers():
     yield agree("Torch: words, as whole numbers", curvature, words, rng.integers(0, 5, (30, 3)))
     for name, layer in {
         "Hardsigmoid": nn.Hardsigmoid(),
-        "CrossMapLRN2d": module(nn.Unflatten(1, (4, 1, 1)), nn.CrossMapLRN2d(2), nn.Flatten()),
+        "CrossMapLRN2d": module(nn.Unflatten(1, (4, 1)), nn.CrossMapLRN2d(2), nn.Flatten()),
     }.items():
         yield refused(
             f"Torch: {name}, which has no second derivative",
@@ -212,7 +212,7 @@ def of_torch_layers():
 
 
 def of_torch_inputs():
-    """Several inputs, several targets, data sets; labels of the kind that the loss does not take."""
+    """Several inputs, several targets, data sets; labels of a kind that the loss does not take."""
 
     class Both(nn.Module):
         def __init__(self):
