@@ -50,8 +50,10 @@ def _scaled_examples(objective: Any, theta: ndarray) -> tuple[Any, ndarray]:
     """
     w, D = objective.weights, np.concatenate([D for *_, D in objective.curvatures(theta)])
     if D.shape[1] == 1:
-        return rows.scaled(objective.X, rows.root(w * D[:, 0, 0])), np.ones_like(D[0])
-    return rows.scaled(objective.X, rows.root(w)), np.einsum("n,nab->ab", w, D) / validate.total(w)
+        return rows.times(objective.X, rows.root(w * D[:, 0, 0])[:, None]), np.ones_like(D[0])
+    return rows.times(objective.X, rows.root(w)[:, None]), np.einsum(
+        "n,nab->ab", w, D
+    ) / validate.total(w)
 
 
 def _diagonal(objective: Any, theta: ndarray) -> ndarray:
