@@ -80,6 +80,7 @@ class TorchObjective(ArrayObjective):
     ) -> None:
         self.batch_size = validate.count("batch_size", batch_size)
         X, y, l2 = map(plain, (X, y, l2))
+        self.losses = losses  # which say what examples must be
         super().__init__(losses, X, y, l2, fold_l2=fold_l2, p=p, dtype=dtype)
         if self.p is None:
             raise ValueError("TorchObjective cannot tell the number of parameters: pass p=....")
@@ -139,9 +140,8 @@ class TorchObjective(ArrayObjective):
         dtype = validate.precision(dtype)
         device, layout = device_for(device, dtype), Layout.of(X)
         X = layout.pack(X)
-        rows = np.atleast_1d(validate.inputs("X", X)).astype(dtype, copy=False)
-        losses = ModuleLosses.of(module, loss, layout, device, dtype).suited(rows[:4])
-        losses.layout.check(rows)
+        few = np.atleast_1d(validate.inputs("X", X))[:4].astype(dtype)
+        losses = ModuleLosses.of(module, loss, layout, device, dtype).suited(few)
         p = len(losses.flat(module))
         options: dict[str, Any] = {"device": device, "dtype": dtype, "batch_size": batch_size}
         return cls(losses, X, y, l2, fold_l2=fold_l2, p=p, **options)
@@ -183,9 +183,14 @@ class TorchObjective(ArrayObjective):
     def check_examples(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         """More examples as arrays that fit these, or one clear sentence."""
         X, y = super().check_examples(X, plain(y))
+        self._try(X, y)
+        return X, y
+
+    def _taken(self, X: Any, y: Any, dtype: Any, *shapes: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Examples as arrays, of the kind of numbers that the module takes."""
+        X, y = super()._taken(X, y, dtype, *shapes)
         if isinstance(self.losses, ModuleLosses):
             self.losses.layout.check(X)
-        self._try(X, y)
         return X, y
 
     def inputs(self, X: Any) -> Any:
