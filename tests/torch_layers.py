@@ -232,7 +232,6 @@ TABLE: dict[str, Callable[[], Row]] = {
     "InstanceNorm3d": layer(partial(nn.InstanceNorm3d, 2, affine=True), *SMALL),
     "GroupNorm": layer(partial(nn.GroupNorm, 2, 4), 4, 3),
     "LayerNorm": layer(partial(nn.LayerNorm, 5), 5),
-    "RMSNorm": layer(partial(nn.RMSNorm, 5), 5),
     "LocalResponseNorm": layer(partial(nn.LocalResponseNorm, 2), *PLANE),
     "CrossMapLRN2d": layer(partial(nn.CrossMapLRN2d, 2), *PLANE),
     "Bilinear": layer(partial(nn.Bilinear, 3, 3, 2), 3, call=twice),
@@ -367,7 +366,9 @@ TABLE: dict[str, Callable[[], Row]] = {
     "CTCLoss": loss(partial(nn.CTCLoss, **none), 12, with_ctc),
 }
 
-if hasattr(nn, "LinearCrossEntropyLoss"):  # not in older versions of torch
+if hasattr(nn, "RMSNorm"):  # not in older versions of torch
+    TABLE["RMSNorm"] = layer(partial(nn.RMSNorm, 5), 5)
+if hasattr(nn, "LinearCrossEntropyLoss"):
     TABLE["LinearCrossEntropyLoss"] = scored(partial(nn.LinearCrossEntropyLoss, 5, 3, **none))
 
 

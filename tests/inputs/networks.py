@@ -198,9 +198,10 @@ def of_torch_layers():
     yield agree("Torch: a transformer layer", curvature, flat, sequences)
     words = nn.Sequential(nn.Embedding(5, 2), nn.Flatten(), nn.Linear(6, 2))
     yield agree("Torch: words, as whole numbers", curvature, words, rng.integers(0, 5, (30, 3)))
+    image = nn.Unflatten(1, (4, 1, 1))
     for name, layer in {
         "Hardsigmoid": nn.Hardsigmoid(),
-        "CrossMapLRN2d": module(nn.Unflatten(1, (4, 1)), nn.CrossMapLRN2d(2), nn.Flatten()),
+        "CrossMapLRN2d": module(image, nn.CrossMapLRN2d(2), nn.Flatten()),
     }.items():
         yield refused(
             f"Torch: {name}, which has no second derivative",
