@@ -288,6 +288,16 @@ def test_kinks_and_jumps_are_no_reason_to_refuse(layer, dtype):
     assert o.rule == "forward"
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("unit", [1e-6, 1e3, 1e6])
+def test_raw_units_in_which_gradients_are_rounding_are_no_reason_to_refuse(unit, dtype):
+    def losses(theta, X, y):
+        return per_example(X @ theta.reshape(4, 2), y)
+
+    assert TorchObjective(losses, unit * X, Y, p=8, dtype=dtype).rule == "forward"
+    assert objective(nn.Linear(4, 2), unit * X, dtype=dtype).rule == "forward"
+
+
 def test_a_model_whose_scores_are_flat_at_the_start_is_not_refused():
     module = around(nn.Tanh())
     nn.init.zeros_(module[2].weight)

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
@@ -216,24 +217,29 @@ class Trial:
 
     def trouble(self, rule: Rule) -> str:
         """What is wrong with a rule; nothing if it can be used."""
-        for theta in self.points:
+        rounding = max((_rounding(G) for _, G in self._plain), default=0.0)
+        for theta, G in self._plain:
             V = _directions(theta)
             grads = rule.each(self._of_one, theta, self.X, self.y)
             dots = rule.columns(rule.along(self._losses, theta), V)
             products = rule.columns(rule.transposed(rule.gradient(self._total), theta)[1], V)
-            G = PLAIN.each(self._of_one, theta, self.X, self.y)
-            if not G.isfinite().all():
-                continue
-            if not (_close(grads, G) and _close(dots, G @ V)):
+            if not (_close(grads, G, rounding) and _close(dots, G @ V, rounding * V.norm())):
                 return f"even the first one has two values ({rule.name} or one by one)"
-            moved = self._differences(theta, V[:, 0])
-            if moved is None or not (moved.any() or products.any()):
+            noise = _rounding(G) / STEPS[theta.dtype][1]
+            moved = self._differences(theta, V[:, 0], noise)
+            if moved is None or max(moved.norm(), products[:, 0].norm()) <= rounding:
                 continue  # a kink, or nothing to see
-            if _close(products[:, 0], moved, _noise(G, STEPS[G.dtype][1])):
+            if _close(products[:, 0], moved, noise):
                 return ""
             off = (products[:, 0] - moved).norm() / moved.norm()
             return f"that of torch differs from finite differences of gradients by {off:.0%}"
         return ""
+
+    @cached_property
+    def _plain(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Where gradients are finite, and what they are there by a training loop."""
+        pairs = [(theta, PLAIN.each(self._of_one, theta, self.X, self.y)) for theta in self.points]
+        return [(theta, G) for theta, G in pairs if G.isfinite().all()]
 
     def _losses(self, theta: torch.Tensor) -> torch.Tensor:
         return self.losses(theta, self.X, self.y)
@@ -244,14 +250,13 @@ class Trial:
     def _of_one(self, theta: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return self.losses(theta, x[None], y[None])[0]
 
-    def _differences(self, theta: torch.Tensor, v: torch.Tensor) -> torch.Tensor | None:
+    def _differences(self, theta: Any, v: Any, noise: float) -> torch.Tensor | None:
         """H v by finite differences of gradients; None where two steps do not agree."""
         gradient = PLAIN.gradient(self._total)
         wide, narrow = (
             ((gradient(theta + h * v) - gradient(theta - h * v)) / (2 * h)).detach()
             for h in STEPS[theta.dtype]
         )
-        noise = _noise(gradient(theta).detach(), STEPS[theta.dtype][1])
         return narrow if _close(wide, narrow, noise) else None
 
 
@@ -261,9 +266,9 @@ def _directions(theta: torch.Tensor) -> torch.Tensor:
     return torch.randn(len(theta), 2, generator=generator, dtype=torch.float64).to(theta)
 
 
-def _noise(gradients: torch.Tensor, step: float) -> float:
-    """What rounding of gradients makes of their differences."""
-    return 100 * torch.finfo(gradients.dtype).eps * float(gradients.norm()) / step
+def _rounding(gradients: torch.Tensor) -> float:
+    """What may be wrong with gradients, or results of their size."""
+    return 100 * torch.finfo(gradients.dtype).eps * float(gradients.norm())
 
 
 def _close(a: torch.Tensor, b: torch.Tensor, noise: float = 0.0) -> bool:

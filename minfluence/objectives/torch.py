@@ -374,8 +374,8 @@ class TorchObjective(ArrayObjective):
 
     def _points(self) -> list[torch.Tensor]:
         """Where to try the losses: near the parameters of a module first, then at random."""
-        near, small, large = np.random.default_rng(0).standard_normal((3, self.p))[[1, 0, 2]]
-        points = [0.1 * small, 0.5 * large]
+        random, near = np.random.default_rng(0).standard_normal((2, self.p))
+        points = [scale * random for scale in (0.1, 1e-3)]
         if isinstance(self.losses, ModuleLosses):
             points.insert(0, to_numpy(self.losses.flat(self.losses.module)) + 0.02 * near)
         return [self._native(point) for point in points]
