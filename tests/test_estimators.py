@@ -3,21 +3,38 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from sklearn.base import clone
+from sklearn.base import ClassifierMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.feature_selection import RFE
 from sklearn.linear_model import (
+    BayesianRidge,
     ElasticNet,
-    LinearRegression,
+    HuberRegressor,
     LogisticRegression,
+    LogisticRegressionCV,
     PoissonRegressor,
+    RANSACRegressor,
     Ridge,
     RidgeClassifier,
+    RidgeClassifierCV,
+    RidgeCV,
+    SGDClassifier,
+    SGDRegressor,
+    TweedieRegressor,
 )
+from sklearn.model_selection import GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC, LinearSVC
+from sklearn.svm import SVC, LinearSVC, LinearSVR
+from sklearn.utils import all_estimators
 
+import minfluence
 from minfluence import Influence, actual_change, agreement, fit, models
 from minfluence.estimators import from_sklearn
+from minfluence.estimators.translate import _coefficients
 
 RNG = np.random.default_rng(0)
 N = 60
@@ -168,10 +185,8 @@ def test_a_low_temperature_is_scikit_learns_machine(name):
 
 
 def test_coefficients_of_the_kernel_machine_give_its_decision_function():
-    from minfluence.estimators import _coding, _coefficients
-
     machine = SVC(C=1.0).fit(X, LABELS["two"][0])
-    code = _coding(machine, X)
+    code = from_sklearn(machine, X, LABELS["two"][0]).code
     theta = _coefficients(machine, code)
     assert_allclose(code.inputs(X_TEST) @ theta, machine.decision_function(X_TEST), rtol=1e-6)
 
@@ -337,14 +352,22 @@ def an_old_l1():
 
 
 REFUSED = {
-    "another estimator": (ElasticNet().fit(X, YN), YN, "got ElasticNet: write its loss as losses"),
-    "its relatives": (RidgeClassifier().fit(X, Y2), Y2, "got RidgeClassifier"),
-    "no penalty at all": (LinearRegression().fit(X, YN), YN, "got LinearRegression"),
-    "not of scikit-learn": (type("SVC", (), {})(), Y2, "got SVC"),
-    "pipeline": (
-        make_pipeline(StandardScaler(), Ridge()).fit(X, YN),
+    "another estimator": (
+        ElasticNet().fit(X, YN),
         YN,
-        r"got Pipeline: pass its last step.*pipe\[:-1\].transform\(X\)",
+        "got ElasticNet: the L1 .* kinks: use Ridge",
+    ),
+    "not of scikit-learn": (type("SVC", (), {})(), Y2, "got SVC: write its loss as losses"),
+    "a class": (Ridge, YN, r"got the class Ridge: make one of the class and fit it, Ridge\(\).fit"),
+    "pipeline without an estimator": (
+        make_pipeline(StandardScaler(), "passthrough").fit(X, YN),
+        YN,
+        "got str: pass a fitted estimator, or a pipeline that ends in one",
+    ),
+    "pipeline that ends in a transformer": (
+        make_pipeline(StandardScaler(), StandardScaler()).fit(X, YN),
+        YN,
+        "got StandardScaler: pass a fitted estimator, or a pipeline",
     ),
     "not fitted": (Ridge(), YN, r"This Ridge is not fitted: call estimator.fit\(X, y\)"),
     "kinks": (
@@ -357,7 +380,17 @@ REFUSED = {
     "linear svc with L1": (LinearSVC(penalty="l1").fit(X, Y2), Y2, "penalty='l2', got 'l1'"),
     "three classes": (SVC().fit(X, Y3), Y3, "two classes, got 3: fit one estimator"),
     "another kernel": (SVC(kernel="poly").fit(X, Y2), Y2, "kernel='rbf', got 'poly'"),
-    "several targets": (Ridge().fit(X, np.c_[YN, YN]), YN, r"one target, y of shape \(n,\)"),
+    "several targets, given one": (
+        Ridge().fit(X, np.c_[YN, YN]),
+        YN,
+        r"expects y of shape \(n, 2\), one column for each target, got \(60,\)",
+    ),
+    "one target, given several": (Ridge().fit(X, YN), np.c_[YN, YN], r"y of shape \(n,\), got"),
+    "classes in several columns": (
+        RidgeClassifier().fit(X, np.c_[Y2 == "yes", Y3 > 0]),
+        np.c_[Y2 == "yes", Y3 > 0],
+        r"one row and one label per example, got y of shape \(60, 2\)",
+    ),
     "constraints": (Ridge(positive=True).fit(X, YN), YN, "positive=False"),
     "other examples": (Ridge().fit(X, YN), -YN, "at its minimum on these examples, got one whose"),
     "two classes as three": (a_binary_multinomial(), Y2, "multi_class='multinomial' for two"),
@@ -378,7 +411,29 @@ REFUSED = {
         r"labels out of \[0, 10, 20\].*got \['0', '10', '20'\]",
     ),
     "unknown labels of any kind": (SVC().fit(X, Y2), np.resize([None, 1], N), r"got \[1, None\]"),
-    "stopped early": (LogisticRegression(tol=10.0).fit(X, Y2), Y2, "fit it with a smaller tol"),
+    "stopped early": (
+        LogisticRegression(tol=10.0).fit(X, Y2),
+        Y2,
+        "its solver stopped early, so fit it with tol=0.001, max_iter=1000",
+    ),
+    "separable": (
+        LogisticRegression(C=np.inf, max_iter=3).fit(X, S > 0),
+        S > 0,
+        "without a penalty for separable classes, so raise the penalty",
+    ),
+    "linear svr": (LinearSVR().fit(X, YN), YN, "got 'epsilon_insensitive', which has kinks"),
+    "power": (TweedieRegressor(power=3).fit(X, abs(YN)), abs(YN), "from 1 to 2, got 3.*not convex"),
+    "link": (
+        TweedieRegressor(power=0, link="log").fit(X, abs(YN)),
+        abs(YN),
+        "link='auto', got 'log' for power 0, whose loss is not convex",
+    ),
+    "sgd of a hinge": (SGDClassifier().fit(X, Y2), Y2, "loss='log_loss', got 'hinge': use"),
+    "sgd of several": (
+        SGDClassifier(loss="log_loss").fit(X, Y3),
+        Y3,
+        "two classes, got 3, one model for each: use LogisticRegression",
+    ),
     "other labels": (Ridge().fit(X, YN), YN[:5], "one row and one label per example"),
     "unknown labels": (SVC().fit(X, Y2), np.full(N, "maybe"), r"\['no', 'yes'\].*got \['maybe'\]"),
 }
@@ -393,18 +448,115 @@ def test_anything_else_is_refused_in_one_sentence(why):
     assert message.endswith(".") and ". " not in message and "\n" not in message, message
 
 
-def test_inputs_of_another_width_and_sparse_inputs_are_refused():
-    from scipy.sparse import csr_matrix
+REMEDIES = {  # a refused model -> what its sentence advises, done; the minimum must be the same
+    "search": (
+        lambda: GridSearchCV(LogisticRegression(**TIGHT), {"C": [0.1, 1.0]}).fit(X, Y2),
+        lambda model: (model.best_estimator_, X, Y2),
+        r"pass search.best_estimator_",
+    ),
+    "chosen C": (
+        lambda: LogisticRegressionCV(Cs=3, **TIGHT).fit(X, Y2),
+        lambda model: (LogisticRegression(C=np.ravel(model.C_)[0], **TIGHT).fit(X, Y2), X, Y2),
+        "fit LogisticRegression with the C in its C_",
+    ),
+    "chosen alpha": (
+        lambda: RidgeCV().fit(X, YN),
+        lambda model: (Ridge(alpha=model.alpha_).fit(X, YN), X, YN),
+        r"fit Ridge\(alpha=model.alpha_\)",
+    ),
+    "chosen alpha of a classifier": (
+        lambda: RidgeClassifierCV().fit(X, Y2),
+        lambda model: (RidgeClassifier(alpha=model.alpha_).fit(X, Y2), X, Y2),
+        r"fit RidgeClassifier\(alpha=model.alpha_\)",
+    ),
+    "evidence": (
+        lambda: BayesianRidge(tol=1e-12).fit(X, YN),
+        lambda model: (Ridge(alpha=model.lambda_ / model.alpha_).fit(X, YN), X, YN),
+        r"fit Ridge\(alpha=model.lambda_ / model.alpha_\)",
+    ),
+    "selected features": (
+        lambda: RFE(Ridge(), n_features_to_select=2).fit(X, YN),
+        lambda model: (model.estimator_, model.transform(X), YN),
+        r"estimator_ with model.transform\(X\)",
+    ),
+    "inliers": (
+        lambda: RANSACRegressor(random_state=0).fit(X, YN),
+        lambda model: (model.estimator_, X[model.inlier_mask_], YN[model.inlier_mask_]),
+        r"pass its estimator_ with its inliers, X\[model.inlier_mask_\]",
+    ),
+    "transformed target": (
+        lambda: TransformedTargetRegressor(Ridge(), transformer=StandardScaler()).fit(X, YN),
+        lambda model: (model.regressor_, X, model.transformer_.transform(YN[:, None]).ravel()),
+        r"pass its regressor_ with .* model.transformer_.transform\(y\[:, None\]\).ravel\(\)",
+    ),
+    "calibrated": (
+        lambda: CalibratedClassifierCV(LogisticRegression(**TIGHT)).fit(X, Y2),
+        lambda model: (clone(model.estimator).fit(X, Y2), X, Y2),
+        r"by itself, clone\(calibrated.estimator\).fit\(X, y\)",
+    ),
+    "several models": (
+        lambda: OneVsRestClassifier(LogisticRegression(**TIGHT)).fit(X, Y3),
+        lambda model: (model.estimators_[1], X, Y3 == model.classes_[1]),
+        r"each of its estimators_ with y == class",
+    ),
+    "several outputs": (
+        lambda: MultiOutputRegressor(Ridge()).fit(X, np.c_[YN, -YN]),
+        lambda model: (model.estimators_[1], X, -YN),
+        r"each of its estimators_ with y\[:, j\]",
+    ),
+}
 
-    estimator = Ridge().fit(X, YN)
-    code = from_sklearn(estimator, X, YN).code
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("kind", REMEDIES)
+def test_what_is_advised_for_another_estimator_works(kind):
+    make, done, words = REMEDIES[kind]
+    model = make()
+    with pytest.raises(ValueError, match=words):
+        from_sklearn(model, X, Y2)
+    estimator, rows, y = done(model)
+    objective, theta, code = from_sklearn(estimator, rows, y)
+    if hasattr(model, "coef_"):  # the model that was refused has the same minimum
+        assert_allclose(_coefficients(model, code), theta, rtol=1e-4)
+
+
+def test_a_huber_regressor_and_stochastic_least_squares_have_the_minimum_that_is_advised():
+    huber = HuberRegressor(alpha=0.1, fit_intercept=False, tol=1e-9, max_iter=1000).fit(X, YN)
+    with pytest.raises(ValueError, match="its scale is fitted along, so hold it: Linear") as caught:
+        from_sklearn(huber, X, YN)
+    names = {"minfluence": minfluence, "LinearObjective": minfluence.LinearObjective}
+    advised = str(caught.value).split("so hold it: ")[1][:-1]
+    objective = eval(advised, names | {"model": huber, "X": X, "y": YN})
+    assert_allclose(fit(objective).theta, huber.coef_, rtol=1e-4)
+    sgd = SGDRegressor(alpha=0.05, average=True, tol=None, max_iter=5000, random_state=0)
+    sgd.fit(X, YN)
+    with pytest.raises(ValueError, match=r"fit Ridge\(alpha=model.alpha \* len\(X\)\)"):
+        from_sklearn(sgd, X, YN)
+    assert_allclose(sgd.coef_, Ridge(alpha=sgd.alpha * N).fit(X, YN).coef_, atol=5e-3)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+def test_every_estimator_of_scikit_learn_is_translated_or_refused_in_one_sentence():
+    answered = 0
+    for _, kind in all_estimators(type_filter=["classifier", "regressor"]):
+        y = Y2 if issubclass(kind, ClassifierMixin) else np.abs(YN) + 0.1
+        try:
+            estimator = kind().fit(np.abs(X), y)
+        except (TypeError, ValueError):  # it needs arguments, or labels of another kind
+            continue
+        answered += 1
+        try:
+            from_sklearn(estimator, np.abs(X), y)
+        except ValueError as error:
+            message = str(error)
+            assert message.endswith(".") and ": " in message and ". " not in message, message
+    assert answered > 60
+
+
+def test_inputs_of_another_width_are_refused():
+    code = from_sklearn(Ridge().fit(X, YN), X, YN).code
     with pytest.raises(ValueError, match=r"shape \(n, 3\), as the estimator was fitted on"):
         code(X[:, :2], YN)
-    for machine in (estimator, SVC().fit(csr_matrix(X), Y2)):
-        with pytest.raises(
-            ValueError, match="X is a sparse matrix, expected a dense array: use .toarray"
-        ):
-            from_sklearn(machine, csr_matrix(X), YN)
 
 
 def test_inputs_without_numbers_and_weights_without_examples_are_refused():
@@ -417,9 +569,8 @@ def test_inputs_without_numbers_and_weights_without_examples_are_refused():
         from_sklearn(estimator, X, Y2, sample_weight=np.zeros(N))
     balanced = LogisticRegression(class_weight="balanced").fit(X, Y2)
     with (
-        np.errstate(divide="ignore"),
         # scikit-learn before 1.7 counts heads, and then this is the fit of other examples
-        pytest.raises(ValueError, match="weights of the classes holds NaN|at its minimum on these"),
+        pytest.raises(ValueError, match="No example of the class 'no' is left|at its minimum on"),
     ):
         from_sklearn(balanced, X, Y2, sample_weight=np.where(Y2 == "yes", 1.0, 0.0))
 

@@ -16,7 +16,7 @@ Of several rows for an estimator the first whose `where` holds is meant.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
 
@@ -108,6 +108,8 @@ class Convention:
     penalised_intercept : bool
     balanced_by_weight : callable ``estimator -> bool``
         Whether class_weight="balanced" looks at sample_weight.
+    surest : dict
+        Settings with which the estimator comes closest to its minimum, in any units.
     """
 
     estimator: str
@@ -118,6 +120,7 @@ class Convention:
     divided_by: str = "nothing"
     penalised_intercept: bool = False
     balanced_by_weight: Callable[[Any], bool] = never
+    surest: dict = field(default_factory=dict)
 
 
 def softmax(e: Any, temperature: float) -> models.LinearLoss:
@@ -145,40 +148,50 @@ def tweedie(e: Any, temperature: float) -> models.LinearLoss:
     return models.tweedie(float(e.power))
 
 
+NEWTON = {"solver": "newton-cholesky", "tol": 1e-8, "max_iter": 1000}
+BY_SVD = {"solver": "svd"}
+PRIMAL = {"dual": False, "tol": 1e-8, "max_iter": 100_000}
+
 # fmt: off
 CONVENTIONS = (
     # 1/2 |w|^2 + C sum_i u_i loss_i
     Convention("LogisticRegression", liblinear, models.logistic, "sign", one_over_C,
                penalised_intercept=True, balanced_by_weight=counts_weights),
     Convention("LogisticRegression", several_classes, softmax, "code", one_over_C,
-               balanced_by_weight=counts_weights),
+               balanced_by_weight=counts_weights, surest=NEWTON),
     Convention("LogisticRegression", always, models.logistic, "sign", one_over_C,
-               balanced_by_weight=counts_weights),
+               balanced_by_weight=counts_weights, surest=NEWTON),
     Convention("LinearSVC", hinged, rounded_hinge, "sign", one_over_C,
                penalised_intercept=True, balanced_by_weight=counts_weights),
     Convention("LinearSVC", always, models.squared_hinge, "sign", one_over_C,
-               penalised_intercept=True, balanced_by_weight=counts_weights),
+               penalised_intercept=True, balanced_by_weight=counts_weights, surest=PRIMAL),
     Convention("SVC", always, rounded_hinge, "sign", one_over_C),
-    Convention("LinearSVR", always, tube, "number", one_over_C, penalised_intercept=True),
+    Convention("LinearSVR", always, tube, "number", one_over_C, penalised_intercept=True,
+               surest=PRIMAL),
     # alpha |w|^2 + sum_i u_i (y_i - s_i)^2, of which half is taken here
     Convention("LinearRegression", several_targets, squared_for_each, "number", unpenalised),
     Convention("LinearRegression", always, models.squared, "number", unpenalised),
-    Convention("Ridge", several_targets, squared_for_each, "number", alpha),
-    Convention("Ridge", always, models.squared, "number", alpha),
-    Convention("RidgeClassifier", several_classes, squared_for_each, "signs", alpha),
-    Convention("RidgeClassifier", always, models.squared, "sign", alpha),
+    Convention("Ridge", several_targets, squared_for_each, "number", alpha, surest=BY_SVD),
+    Convention("Ridge", always, models.squared, "number", alpha, surest=BY_SVD),
+    Convention("RidgeClassifier", several_classes, squared_for_each, "signs", alpha,
+               surest=BY_SVD),
+    Convention("RidgeClassifier", always, models.squared, "sign", alpha, surest=BY_SVD),
     # alpha/2 |w|^2 + sum_i u_i deviance_i/2 / sum_i u_i
-    Convention("PoissonRegressor", always, models.poisson, "number", alpha, "weights"),
-    Convention("GammaRegressor", always, models.gamma, "number", alpha, "weights"),
+    Convention("PoissonRegressor", always, models.poisson, "number", alpha, "weights",
+               surest=NEWTON),
+    Convention("GammaRegressor", always, models.gamma, "number", alpha, "weights",
+               surest=NEWTON),
     Convention("TweedieRegressor", lambda e: e.power == 0, models.squared, "number", alpha,
-               "weights"),
+               "weights", surest=NEWTON),
     Convention("TweedieRegressor", lambda e: e.power == 1, models.poisson, "number", alpha,
-               "weights"),
+               "weights", surest=NEWTON),
     Convention("TweedieRegressor", lambda e: e.power == 2, models.gamma, "number", alpha,
-               "weights"),
-    Convention("TweedieRegressor", always, tweedie, "number", alpha, "weights"),
+               "weights", surest=NEWTON),
+    Convention("TweedieRegressor", always, tweedie, "number", alpha, "weights",
+               surest=NEWTON),
     # alpha/2 |w|^2 + sum_i u_i loss_i / n, where n counts the examples whatever their weight
-    Convention("SGDClassifier", always, models.logistic, "sign", alpha, "examples"),
+    Convention("SGDClassifier", always, models.logistic, "sign", alpha, "examples",
+               surest={"average": True, "tol": None, "max_iter": 10_000}),
 )
 # fmt: on
 

@@ -1,12 +1,15 @@
 """Whether an estimator is where the objective made from it has its minimum, and if not, why.
 
-The distance is that of scores. Estimators with their default tolerance came within `NEAR` on
-random problems (see ``tests/test_estimators.py``). Where one does not, the estimator itself says
-why: it is fitted again on the examples, as it is and with smaller tolerances.
+The distance is that of scores, relative to their spread.  On 60 random problems for each estimator
+and solver, all that stopped by their default tolerance on features of one size were within 0.7 %,
+most within 0.03 %; on features in raw units some solvers stop 10 % away and further, which is no
+minimum.  So `NEAR` was set to 1 %.  Whoever is further away is told why, by the estimator itself:
+it is fitted again on the examples, as it is, with smaller tolerances, and by its surest solver, and
+what is advised is what was seen to help.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,54 +17,69 @@ import numpy as np
 from minfluence import models
 from minfluence.objectives.linear import LinearObjective
 
-NEAR = 0.02  # relative distance within which an estimator counts as being at the minimum,
+NEAR = 0.01  # relative distance within which an estimator counts as being at the minimum,
 NEAR_ROUNDED = 0.1  # also where the smooth hinge takes the place of its hinge
-TIGHTER = (1.0, 1e-2, 1e-4, 1e-6)  # times the estimator's own tol
+TIGHTER = (1e-2, 1e-4, 1e-6)  # times the estimator's own tol, with ten times the steps to reach it
+Again = Callable[[dict], float]  # settings -> how far off is the estimator, fitted again with them
 
 
-def check_near(estimator: Any, off: float, rounded: bool, again: Callable[[dict], float]) -> None:
-    """Refuse an estimator that is so far off the minimum of the objective made from it.
+def check_near(estimator: Any, off: float, reached: bool, surest: dict, again: Again) -> None:
+    """Refuse an estimator that is too far off the minimum of the objective made from it.
 
-    ``again(settings)`` is how far off the estimator is when it is fitted again with them.
+    `reached` says whether the minimum was found, `surest` are settings that find it most exactly.
     """
-    if off <= (NEAR_ROUNDED if rounded else NEAR):
-        return
-    name = type(estimator).__name__
-    raise ValueError(
-        f"Expected a {name} at its minimum on these examples, got one whose scores are "
-        f"{off:.0%} away from it: {_remedy(estimator, off, rounded, again)}."
-    )
+    if not off <= NEAR:
+        cause = _cause(estimator, off, surest, again) if reached else NO_MINIMUM
+        raise ValueError(f"{_away(estimator, off)}: {cause}.")
 
 
-def _remedy(estimator: Any, off: float, rounded: bool, again: Callable[[dict], float]) -> str:
-    """What brings it to the minimum: it was tried."""
-    same_fit = "pass the X, y and sample_weight of its fit"
-    if rounded:
-        return f"{same_fit}, or lower the temperature"
-    first = np.inf
-    for factor in TIGHTER:
-        settings = _tighter(estimator, factor)
-        found = again(settings)
-        first = min(first, found) if factor == 1.0 else first
-        if found <= NEAR:
-            if factor == 1.0 or off > 3 * first:
-                return f"{same_fit}, on which it comes to {found:.1%}"
-            told = ", ".join(f"{key}={value:g}" for key, value in settings.items())
-            return f"fit it with {told}, which comes to {found:.1%}"
+def check_near_rounded(estimator: Any, off: float) -> None:
+    """The same where the temperature moves the minimum."""
+    if not off <= NEAR_ROUNDED:
+        remedy = "pass the X, y and sample_weight of its fit, or lower the temperature"
+        raise ValueError(f"{_away(estimator, off)}: {remedy}.")
+
+
+def _away(estimator: Any, off: float) -> str:
     return (
-        "a smaller tol does not bring it there, so scale the features, as StandardScaler does, and "
-        "if that does not help either, the translation is wrong and should be reported"
+        f"Expected a {type(estimator).__name__} at its minimum on these examples, got one whose "
+        f"scores are {off:.2g} times their spread away from it"
     )
 
 
-def _tighter(estimator: Any, factor: float) -> dict:
-    """Its tolerance times a factor, with ten times the steps to reach it."""
-    own, settings = estimator.get_params(), {}
-    if factor < 1 and own.get("tol"):
-        settings["tol"] = own["tol"] * factor
-    if factor < 1 and (own.get("max_iter") or 0) > 0:
-        settings["max_iter"] = 10 * own["max_iter"]
-    return settings
+NO_MINIMUM = (
+    "there may be none, as without a penalty for separable classes, so raise the penalty, or scale "
+    "the features with StandardScaler"
+)
+UNKNOWN_CAUSE = (
+    "fitted again on these examples it comes no closer, also with a smaller tol, so scale the "
+    "features with StandardScaler, and if it stays away, report that its translation is wrong"
+)
+
+
+def _cause(estimator: Any, off: float, surest: dict, again: Again) -> str:
+    """What brings the estimator to the minimum."""
+    as_it_is = again({})
+    if as_it_is <= NEAR or off > 10 * as_it_is:
+        return f"fitted again on these examples it is {as_it_is:.2g} away, so pass those of its fit"
+    for settings in _closer(estimator, surest):
+        if again(settings) <= NEAR:
+            told = ", ".join(f"{name}={value!r}" for name, value in settings.items())
+            return f"its solver stopped early, so fit it with {told}"
+    return UNKNOWN_CAUSE
+
+
+def _closer(estimator: Any, surest: dict) -> Iterator[dict]:
+    """Settings that bring it closer to its minimum."""
+    own = estimator.get_params()
+    for factor in TIGHTER:
+        settings: dict[str, Any] = (
+            {"tol": float(f"{own['tol'] * factor:.1e}")} if own.get("tol") else {}
+        )
+        if (own.get("max_iter") or 0) > 0:
+            settings["max_iter"] = 10 * own["max_iter"]
+        yield settings
+    yield surest
 
 
 def refitted(estimator: Any, settings: dict, X: Any, y: Any, sample_weight: Any) -> Any:

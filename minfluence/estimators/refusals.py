@@ -9,9 +9,10 @@ KINKS = "the L1 part of its penalty gives its risk kinks: use "
 KINKED_TUBE = (
     "its loss has kinks: use LinearSVR(loss='squared_epsilon_insensitive'), in a pipeline "
 )
+NO_ESTIMATOR = "pass a fitted estimator, or a pipeline that ends in one"
 SEARCH = "pass search.best_estimator_"
 SEVERAL = "it is several models: pass each of its estimators_ with the examples of its fit"
-NO_RISK = "it minimises no smooth risk of parameters: use one of these"
+NO_RISK = "it is not the minimum of a smooth risk: use one of these"
 
 REMEDIES = {
     # what is around an estimator
@@ -24,6 +25,9 @@ REMEDIES = {
     "FixedThresholdClassifier": "pass its estimator_",
     "TunedThresholdClassifierCV": "pass its estimator_",
     "FrozenEstimator": "pass its estimator",
+    "RFE": "pass its estimator_ with model.transform(X)",
+    "RFECV": "pass its estimator_ with model.transform(X)",
+    "RANSACRegressor": "pass its estimator_ with its inliers, X[model.inlier_mask_] and their y",
     "TransformedTargetRegressor": "pass its regressor_ with the y of its fit, "
     "model.transformer_.transform(y[:, None]).ravel()",
     "OneVsRestClassifier": "it is several models: pass each of its estimators_ with y == class",
@@ -39,9 +43,10 @@ REMEDIES = {
     "StackingClassifier": SEVERAL,
     "StackingRegressor": SEVERAL,
     # what chooses its own penalty
-    "LogisticRegressionCV": "fit LogisticRegression(C=model.C_[0]) and pass that",
+    "LogisticRegressionCV": "fit LogisticRegression with the C in its C_ and pass that",
     "RidgeCV": "fit Ridge(alpha=model.alpha_) and pass that",
     "RidgeClassifierCV": "fit RidgeClassifier(alpha=model.alpha_) and pass that",
+    "BayesianRidge": "fit Ridge(alpha=model.lambda_ / model.alpha_) and pass that",
     # kinks
     "Lasso": f"{KINKS}Ridge",
     "LassoCV": f"{KINKS}Ridge",
@@ -51,8 +56,8 @@ REMEDIES = {
     "MultiTaskLasso": f"{KINKS}Ridge",
     "MultiTaskElasticNet": f"{KINKS}Ridge",
     "QuantileRegressor": "its loss has kinks and no curvature: use Ridge",
-    "SVR": f"{KINKED_TUBE}with Nystroem for a kernel",
-    "NuSVR": f"{KINKED_TUBE}with Nystroem for a kernel",
+    "SVR": f"{KINKED_TUBE}, behind Nystroem for a kernel",
+    "NuSVR": f"{KINKED_TUBE}, behind Nystroem for a kernel",
     "NuSVC": "nu is chosen in the place of C: use SVC",
     # the rest that is linear
     "SGDRegressor": "fit Ridge(alpha=model.alpha * len(X)), which has the same minimum",
@@ -69,20 +74,29 @@ REMEDIES = {
 
 def check_supported(estimator: Any) -> None:
     """Refuse, in one sentence, what is in no row of the table, and what was not fitted."""
-    name, module = type(estimator).__name__, type(estimator).__module__
-    if module.split(".")[0] != "sklearn" or name not in SUPPORTED:
+    name = type(estimator).__name__
+    if not (_from_sklearn(estimator) and name in SUPPORTED):
+        got = f"the class {estimator.__name__}" if isinstance(estimator, type) else name
         raise ValueError(
-            f"from_sklearn knows {', '.join(SUPPORTED[:-1])} and {SUPPORTED[-1]}, got {name}: "
+            f"from_sklearn knows {', '.join(SUPPORTED[:-1])} and {SUPPORTED[-1]}, got {got}: "
             f"{_remedy(estimator)}."
         )
     if not hasattr(estimator, "n_features_in_"):
         raise ValueError(f"This {name} is not fitted: call estimator.fit(X, y) first.")
 
 
+def _from_sklearn(estimator: Any) -> bool:
+    return type(estimator).__module__.split(".")[0] == "sklearn"
+
+
 def _remedy(estimator: Any) -> str:
+    """What to do instead."""
     if isinstance(estimator, type):
         return f"make one of the class and fit it, {estimator.__name__}().fit(X, y)"
-    if type(estimator).__module__.split(".")[0] != "sklearn":
+    if estimator is None or isinstance(estimator, str):
+        return NO_ESTIMATOR
+    if not _from_sklearn(estimator):
         return OWN_LOSS
-    has_scores = hasattr(estimator, "coef_") or not hasattr(estimator, "predict")
-    return REMEDIES.get(type(estimator).__name__, OWN_LOSS if has_scores else NO_RISK)
+    if not (hasattr(estimator, "predict") or type(estimator).__name__ in REMEDIES):
+        return NO_ESTIMATOR
+    return REMEDIES.get(type(estimator).__name__, NO_RISK)

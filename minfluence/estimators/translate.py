@@ -9,7 +9,7 @@ import numpy as np
 from minfluence import models
 from minfluence.estimators.coding import Coding, coding
 from minfluence.estimators.conventions import Convention, convention_of
-from minfluence.estimators.near import check_near, distance, refitted
+from minfluence.estimators.near import check_near, check_near_rounded, distance, refitted
 from minfluence.estimators.refusals import check_supported
 from minfluence.estimators.weighting import Weighting, weighting
 from minfluence.fit import fit
@@ -137,15 +137,18 @@ def from_sklearn(
     weigh = _weighting(last, convention, code, y, sample_weight)
     objective = _objective(last, convention, code, X, y, weigh, temperature)
     start = _coefficients(last, code)
-    theta = fit(objective, start).theta
+    found = fit(objective, start)
+    off = distance(objective, start, found.theta)
 
     def again(settings: dict) -> float:
         other = refitted(last, settings, code.matrix(X), y, sample_weight)
-        return distance(objective, _coefficients(other, code), theta)
+        return distance(objective, _coefficients(other, code), found.theta)
 
-    rounded = isinstance(objective.losses, models.SmoothHinge)
-    check_near(last, distance(objective, start, theta), rounded, again)
-    return Translation(objective, theta, code, weigh)
+    if isinstance(objective.losses, models.SmoothHinge):
+        check_near_rounded(last, off)
+    else:
+        check_near(last, off, found.converged, convention.surest, again)
+    return Translation(objective, found.theta, code, weigh)
 
 
 def _unwrapped(estimator: Any) -> tuple[tuple, Any]:
