@@ -66,6 +66,11 @@ def predicted_change(up_loss: ndarray, weights: ndarray) -> ndarray:
     return -weights * up_loss
 
 
+def predicted_reweighted_change(up_loss: ndarray, weights: ndarray, W: ndarray) -> ndarray:
+    """I_up,loss · (w_new - w): any change of weights, to first order.  (m, n), (n, k) -> (m, k)."""
+    return up_loss @ (W - weights[:, None])
+
+
 def predicted_perturbed_change(
     weights: ndarray, s_test: ndarray, moved_grads: ndarray, example_grads: ndarray
 ) -> ndarray:
@@ -189,6 +194,24 @@ class Influence:
         to_change = partial(predicted_change, weights=self.objective.weights)
         return self._rows(X_test, y_test, batch_size, to_change)
 
+    def predicted_reweighted_change(self, W: Any, X_test: Any, y_test: Any) -> ndarray:
+        """Predicted test loss with other weights of the examples, minus the test loss now.
+
+        Parameters
+        ----------
+        W : array, shape (n, k)
+            One column of weights for each of k changes: groups left out, or classes balanced anew.
+        X_test : array, shape (m, ...), or one test point (...)
+        y_test : array, shape (m,), or scalar
+
+        Returns
+        -------
+        array, shape (m, k), or (k,) for one test point
+            What `minfluence.refit_weighted` does to the test loss.
+        """
+        W, weights = validate.weight_columns(W, self.objective.n), self.objective.weights
+        return predicted_reweighted_change(self.up_loss(X_test, y_test), weights, W)
+
     def pert_loss(self, x_test: Any, y_test: Any, indices: Any = None) -> ndarray:
         """I_pert,loss(z_i, z_test), KL (5): what moving the *input* of an example does.
 
@@ -273,7 +296,7 @@ class Influence:
         X_test, y_test, single = self._test_points(X_test, y_test)
         if batch_size is not None:  # all are checked now, not each when its turn comes
             X_test, y_test = self.objective.check_examples(X_test, y_test)
-            parts = blocks(len(X_test), validate.count("batch_size", batch_size))
+            parts = blocks(len(y_test), validate.count("batch_size", batch_size))
             return (finish(self._up_loss(X_test[part], y_test[part])) for part in parts)
         scores = finish(self._up_loss(X_test, y_test))
         return scores[0] if single else scores
@@ -283,9 +306,10 @@ class Influence:
 
     def _test_points(self, X_test: Any, y_test: Any) -> tuple[ndarray, ndarray, bool]:
         """Test points as rows, and whether it was a single one."""
-        X_test, y_test = validate.inputs("X_test", X_test), validate.real("y_test", y_test)
-        single = X_test.ndim == len(self.objective.example_shape) and y_test.ndim == 0
-        return (X_test[None], y_test[None], True) if single else (X_test, y_test, False)
+        X_test, y_test = self.objective.inputs(X_test), validate.real("y_test", y_test)
+        axes = len(self.objective.example_shape)
+        single = X_test.ndim == axes or y_test.ndim == 0
+        return *(validate.one_row(X_test, y_test, axes) if single else (X_test, y_test)), single
 
     def _solved(self, gradients: ndarray) -> ndarray:
         """H⁻¹ times each row; the latest rows are remembered, so asking again is free."""

@@ -7,7 +7,7 @@ from typing import Any
 from minfluence import validate
 from minfluence.hessian import Hessian
 from minfluence.memory import FACTOR_LIMIT
-from minfluence.seam import Solution, Solver
+from minfluence.seam import Objective, Solution, Solver
 from minfluence.solvers import cg, direct, factorize
 from minfluence.stochastic import lissa
 
@@ -45,7 +45,8 @@ class Inverse:
         self.H, self.name = H, solver if isinstance(solver, str) else _name(solver)
         self._solver: Any = BY_NAME.get(solver, solver) if isinstance(solver, str) else solver
         self._factor: Any = None  # made at the first direct solve, then reused
-        self._preconditioned: Any = None  # made at the first solve by preconditioned CG
+        self._preconditioned: Any = None  # made at the first solve by preconditioned CG,
+        self._columns = 0  # for so many right-hand sides
 
     def __call__(self, B: Any) -> Solution:
         """H⁻¹ B, with a certificate.  (p,) or (p, k) -> Solution, in NumPy."""
@@ -64,17 +65,24 @@ class Inverse:
         """The solver that takes fewer operations for k right-hand sides.
 
         Writing the Hessian out and factorising it serves any number of right-hand sides; CG takes
-        about `STEPS` products for each of them. An objective that does not count its operations
-        has to write its Hessian out column by column, and that never pays for few.
+        about `STEPS` products for each of them, and with fewer examples than parameters all it
+        needs to know is how the examples overlap, n x n. An objective that does not count its
+        operations has to write its Hessian out column by column, and that never pays for few.
         """
-        p, (product, matrix) = len(self.H.theta), self.H.flops
-        few = p > FACTOR_LIMIT or matrix + p**3 / 3 > k * STEPS * product
-        if self._factor or not few:
+        o, p, (product, matrix) = self.H.objective, len(self.H.theta), self.H.flops
+        products = k * STEPS * product
+        if self._factor or (can_be_written_out(o, p) and matrix + p**3 / 3 <= products):
             return direct
-        if self._preconditioned is None:
-            M = self.H.objective.preconditioner(self.H.theta, self.H.damping)
+        if k > 8 * self._columns:  # a better one may pay now
+            self._columns = k
+            M = o.preconditioner(self.H.theta, self.H.damping, products)
             self._preconditioned = partial(cg, preconditioner=M)
         return self._preconditioned
+
+
+def can_be_written_out(objective: Objective, p: int) -> bool:
+    """Whether H fits into memory, and is more than the penalty and a few examples."""
+    return p <= FACTOR_LIMIT and p <= objective.rank
 
 
 def _name(solver: Any) -> str:

@@ -22,11 +22,11 @@ from tqdm.auto import tqdm
 from minfluence import validate
 from minfluence.fit import fit
 from minfluence.hessian import Hessian
-from minfluence.inverse import Inverse
-from minfluence.memory import FACTOR_LIMIT, SCRATCH_BYTES, blocks, rows_in
+from minfluence.inverse import Inverse, can_be_written_out
+from minfluence.memory import SCRATCH_BYTES, blocks, rows_in
 from minfluence.minimum import runs_away, tolerances
 from minfluence.seam import Objective
-from minfluence.solvers import NotConverged, cg
+from minfluence.solvers import NotConverged
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def _refit(
     theta_hat = validate.theta(theta_hat, objective.p)
     given = None if gtol is None else validate.positive("gtol", gtol)
     aim, enough = tolerances(objective, theta_hat, given)
-    solver = "direct" if theta_hat.size <= FACTOR_LIMIT else partial(cg, rtol=1e-2)
+    solver = "direct" if can_be_written_out(objective, theta_hat.size) else "auto"
     inverse = Inverse(Hessian(objective, theta_hat), solver)
     columns = rows_in(SCRATCH_BYTES, 8 * (objective.n + theta_hat.size))
     parts = []

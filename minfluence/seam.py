@@ -129,6 +129,9 @@ class Objective(Protocol):
     def examples(self, indices: ndarray) -> tuple[ndarray, ndarray]:
         """Inputs (k, ...) and labels (k,) of some examples, which may be named more than once."""
 
+    def inputs(self, X: Any) -> Any:
+        """Inputs of one example (...) or of several (m, ...) as one array, or a ValueError."""
+
     def check_examples(self, X: Any, y: Any) -> tuple[ndarray, ndarray]:
         """More examples as arrays that fit these, or a ValueError with one sentence."""
 
@@ -209,8 +212,14 @@ class Objective(Protocol):
     def gauss_newton_flops(self) -> float:
         """The same for the Gauss-Newton matrix."""
 
-    def preconditioner(self, theta: ndarray, damping: float = 0.0) -> "Operator | None":
-        """Something close to the inverse of ``H + damping I``, or None."""
+    @property
+    def rank(self) -> float:
+        """How many eigenvalues of H can differ from the penalty; inf where that is not known."""
+
+    def preconditioner(
+        self, theta: ndarray, damping: float = 0.0, budget: float = np.inf
+    ) -> "Operator | None":
+        """Something close to the inverse of ``H + damping I``, for so many operations, or None."""
 
     def to_native(self, V: ndarray) -> Any:
         """An array in the form in which this objective computes, such as a tensor on a device."""

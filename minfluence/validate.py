@@ -14,6 +14,7 @@ import autograd.numpy as anp
 import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj, is_numpy_array
 from autograd import grad
+from scipy.sparse import csr_array, issparse
 
 from minfluence import seam
 
@@ -104,14 +105,37 @@ def array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any = None
 def real(name: str, value: Any) -> np.ndarray:
     """Real numbers as an array: no words, no complex numbers, and no mask that would be lost."""
     value = unmasked(name, value)
+    if hasattr(value, "columns"):
+        return _of_frame(name, value)
     try:
         a = np.asarray(value)
     except ValueError:
         raise ValueError(f"{name} must be an array, got rows of several lengths.") from None
+    if a.dtype.kind == "O" and all(isinstance(v, Real | np.bool_) for v in a.flat):
+        whole = all(isinstance(v, Integral | np.bool_) for v in a.flat)
+        a = a.astype(np.int64 if whole else float)
     if a.dtype.kind not in "fiub":
         what = "real numbers" if a.dtype.kind == "c" else "numbers"
-        raise ValueError(f"{name} must hold {what}, got dtype {a.dtype}.")
+        other = [v for v in a.ravel()[:1000].tolist() if not isinstance(v, Real)]
+        such = f", such as {other[0]!r}" if other and a.dtype.kind != "c" else ""
+        raise ValueError(f"{name} must hold {what}, got dtype {a.dtype}{such}.")
     return a
+
+
+def _of_frame(name: str, frame: Any) -> np.ndarray:
+    """The numbers of a table, whose columns may be of several types; what is none is named."""
+    a = np.asarray(frame)
+    if a.dtype.kind in "fiub" and np.isfinite(a).all():
+        return a
+    columns = [frame.iloc[:, j] for j in range(a.shape[1])] if hasattr(frame, "iloc") else a.T
+    named = zip(frame.columns, columns, strict=True)
+    numbers = [finite(f"Column {label!r} of {name}", column) for label, column in named]
+    return np.column_stack(numbers) if numbers else np.empty(a.shape)
+
+
+def column_names(value: Any) -> list | None:
+    """The names of a table's columns; None for an array, which has none."""
+    return list(value.columns) if hasattr(value, "columns") else None
 
 
 def unmasked(name: str, value: Any) -> Any:
@@ -244,52 +268,99 @@ def no_inverse(eigenvalues: np.ndarray) -> str:
 
 
 def examples(
-    X: Any, y: Any, dtype: Any = np.float64, shape: tuple[int, ...] | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+    X: Any,
+    y: Any,
+    dtype: Any = np.float64,
+    shape: tuple[int, ...] | None = None,
+    label_shape: tuple[int, ...] | None = None,
+) -> tuple[Any, np.ndarray]:
     """Examples as finite arrays of matching length.
 
     Parameters
     ----------
-    X : array, shape (n, ...)
-    y : array, shape (n,)
+    X : array, shape (n, ...), or sparse matrix
+    y : array, shape (n,), or (n, ...) for several targets of an example
     dtype : dtype
-    shape : tuple, optional
-        Shape of one input in training, which those of `X` must share.
+    shape, label_shape : tuple, optional
+        Shape of one input and of one label in training, which those of `X` and `y` must share.
 
     Returns
     -------
     X, y : arrays
         `X` in the given dtype, and `y` if it holds floats; whole numbers and booleans as int64.
+        A sparse `X` stays one, in rows (CSR).
     """
     X, y = inputs("X", X), real("y", y)
-    if X.ndim < 2 or y.ndim != 1 or len(X) != len(y):
+    if X.ndim < 2 or y.ndim < 1 or X.shape[0] != len(y):
         raise ValueError(
             "Expected X of shape (n, ...) and y of shape (n,), one row and one label per example, "
             f"got {X.shape} and {y.shape}."
         )
-    if len(X) == 0:
+    if len(y) == 0:
         raise ValueError("Expected at least one example, got none.")
     if shape is not None and X.shape[1:] != shape:
         raise ValueError(f"Expected examples of shape {shape} as in training, got {X.shape[1:]}.")
-    if X.dtype == np.uint8:
+    if label_shape is not None and y.shape[1:] != label_shape:
+        raise ValueError(
+            f"Expected labels y of shape {_spelled(('n', *label_shape))} as in training, "
+            f"got {y.shape}."
+        )
+    numbers = entries(X)
+    if numbers.dtype == np.uint8:
         raise ValueError(
             "X holds 8-bit integers: pass pixels as X / 255.0, or counts as X.astype(float)."
         )
-    finite("X", X)
+    finite("X", numbers)
     finite("y", y)
-    return cast("X", X, dtype), cast("y", y, dtype if y.dtype.kind == "f" else np.int64)
+    cast("X", numbers, dtype)
+    return X.astype(dtype, copy=False), cast("y", y, dtype if y.dtype.kind == "f" else np.int64)
 
 
-def inputs(name: str, X: Any) -> np.ndarray:
-    """Inputs as an array; a sparse matrix would become an array with one entry."""
-    if hasattr(X, "toarray"):
-        raise ValueError(f"{name} is a sparse matrix, expected a dense array: use .toarray().")
-    return real(name, X)
+def inputs(name: str, X: Any, columns: list | None = None) -> Any:
+    """Inputs as an array; a sparse matrix stays one, in rows (CSR).
+
+    A table has the columns of training, if those had names, in their order.
+    """
+    names = column_names(X)
+    if names is not None and columns is not None and names != columns:
+        raise ValueError(
+            f"Expected the columns of training, {columns}, got {names}: take them in the order of "
+            "training, as X[objective.columns]."
+        )
+    if not issparse(X):
+        return real(name, X)
+    if X.ndim == 1:
+        return real(name, X.toarray())
+    X = csr_array(X)
+    real(name, X.data)
+    return X
 
 
-def own(a: np.ndarray, given: Any) -> np.ndarray:
+def one_row(x: Any, y: Any, axes: int) -> tuple[Any, np.ndarray]:
+    """One example, of so many axes, as a row; a row of a sparse matrix is one already."""
+    return x if x.ndim > axes else x[None], real("y", y)[None]
+
+
+def entries(X: Any) -> np.ndarray:
+    """The numbers that are stored of an array: of a sparse one those that are not zero."""
+    return X.data if issparse(X) else X
+
+
+def dense(X: Any) -> Any:
+    """Anything but a sparse matrix."""
+    if issparse(X):
+        raise ValueError(
+            "X is a sparse matrix, expected a dense array: use X.toarray(), or LinearObjective, "
+            "which takes it as it is."
+        )
+    return X
+
+
+def own(a: Any, given: Any) -> Any:
     """An array that its giver cannot change: a copy, unless it shares nothing or is read-only."""
-    shared = a.flags.writeable and isinstance(given, np.ndarray) and np.may_share_memory(a, given)
+    mine, theirs = entries(a), entries(given)
+    both = isinstance(mine, np.ndarray) and isinstance(theirs, np.ndarray)
+    shared = both and mine.flags.writeable and np.may_share_memory(mine, theirs)
     return a.copy() if shared else a
 
 
@@ -316,7 +387,7 @@ def indices(value: Any, n: int) -> np.ndarray:
 
 def replacements(value: Any, n: int, X_new: Any) -> np.ndarray:
     """Positions in 0 .. n - 1 of what new examples replace; one may be named several times."""
-    a, k = _positions(value, n), len(X_new) if np.ndim(X_new) else 0
+    a, k = _positions(value, n), np.shape(X_new)[0] if np.ndim(X_new) else 0
     if len(a) != k:
         raise ValueError(
             f"Expected one index for each changed example, {k} in all: one example takes the place "
@@ -401,6 +472,21 @@ def losses(value: Any) -> Any:
     return value
 
 
+def linear_losses(value: Any, X: Any) -> Any:
+    """Losses that know their derivatives in the scores, for inputs that are vectors."""
+    if not isinstance(losses(value), seam.LinearLosses):
+        raise ValueError(
+            "LinearObjective expects one of the losses of minfluence.models, which know "
+            f"their derivatives, got {value!r}: use AutogradObjective for a loss of your own."
+        )
+    if np.ndim(X) > 2:
+        raise ValueError(
+            f"LinearObjective expects X of shape (n, d), got {np.shape(X)}: "
+            "flatten each example with X.reshape(len(X), -1)."
+        )
+    return value
+
+
 def losses_by_autograd(losses: Any, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> None:
     """Losses of a few examples: one for each, whatever the others, and autograd follows them."""
     theta = 0.1 * np.random.default_rng(0).standard_normal(theta.size).astype(theta.dtype)
@@ -418,7 +504,7 @@ def losses_by_autograd(losses: Any, theta: np.ndarray, X: np.ndarray, y: np.ndar
     if np.shape(values) != (len(X),):
         raise ValueError(
             f"losses(theta, X, y) must return one loss per example, shape ({len(X)},), "
-            f"got {np.shape(values)}."
+            f"got {np.shape(values)} for X of shape {X.shape} and y of shape {y.shape}."
         )
     if not np.allclose(values[:2], fewer, rtol=1e-3, atol=1e-5, equal_nan=True):
         raise ValueError(

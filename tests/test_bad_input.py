@@ -55,14 +55,13 @@ def holding(array, value):
     ("X", "y", "words"),
     [
         (X, y[:-1], r"one row and one label per example, got \(40, 4\) and \(39,\)"),
-        (X, y[:, None], r"Expected X of shape \(n, ...\) and y of shape \(n,\).*\(40, 1\)"),
         (X[:, 0], y, r"got \(40,\) and \(40,\)"),
         (X[:0], y[:0], "at least one example, got none"),
         (holding(X, np.nan), y, "X holds NaN or infinity where finite .*: drop or fill"),
         (holding(X, np.inf), y, "X holds NaN or infinity"),
         (X, holding(y, np.nan), "y holds NaN or infinity"),
         (X.astype(str), y, "X must hold numbers, got dtype <U"),
-        (X.astype(object), y, "X must hold numbers, got dtype object"),
+        (np.where(X > 0, X.astype(object), "low"), y, "X must hold numbers.* such as 'low'"),
         (X, y.astype(str), "y must hold numbers, got dtype <U"),
         (X.astype(np.uint8), y, "8-bit integers: pass pixels as X / 255.0"),
     ],
@@ -70,6 +69,14 @@ def holding(array, value):
 def test_examples_that_are_no_examples_are_refused(kind, X, y, words):
     with refused(words):
         kind(models.logistic, X, y)
+
+
+@both
+def test_labels_in_a_column_are_refused_where_one_number_is_expected(kind):
+    with refused(r"one label for each example.*\(40, 1\).*y.ravel"):
+        kind(models.logistic, X, y[:, None])
+    with refused(r"one loss per example, shape \(4,\), got .* y of shape \(4, 1\)"):
+        AutogradObjective(lambda t, X, y: (X @ t - y) ** 2, X, y[:, None], p=4).risk(np.ones(4))
 
 
 @both

@@ -15,6 +15,7 @@ from minfluence import (
     actual_perturbed_change,
     agreement,
     fit,
+    inverse,
     refit_perturbed,
     refit_weighted,
     refit_without,
@@ -122,7 +123,8 @@ def test_refits_that_do_not_fit_in_memory_together_go_in_parts(logistic, monkeyp
 def test_with_too_many_parameters_to_factorise_cg_solves(logistic, monkeypatch):
     o, theta_hat = logistic.objective, logistic.theta_hat
     whole = refit_without(o, theta_hat, GROUPS, progress=False)
-    monkeypatch.setattr(refits, "FACTOR_LIMIT", 3)
+    monkeypatch.setattr(inverse, "FACTOR_LIMIT", 3)
+    monkeypatch.setattr(inverse, "SMALL", 3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         by_cg = refit_without(o, theta_hat, GROUPS, progress=False)

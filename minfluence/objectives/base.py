@@ -13,6 +13,7 @@ import numpy as np
 from numpy import ndarray
 
 from minfluence import seam, validate
+from minfluence.objectives import rows
 
 
 class BaseObjective(ABC):
@@ -41,6 +42,8 @@ class BaseObjective(ABC):
     hvp_flops: Any = 0.0
     hessian_flops: Any = np.inf
     gauss_newton_flops: Any = np.inf
+    rank: Any = np.inf
+    columns: list | None = None  # names, where the examples came as a table
 
     def __init__(
         self,
@@ -119,6 +122,10 @@ class BaseObjective(ABC):
     def _of(self, X: ndarray, y: ndarray, weights: ndarray) -> "BaseObjective":
         """Other examples with this model and penalty."""
 
+    def inputs(self, X: Any) -> Any:
+        """Inputs of one example or of several as one array, or one clear sentence."""
+        return validate.inputs("X", X, self.columns)
+
     # Other weights, other examples ----------------------------------------------------------------
 
     def reweighted(self, weights: ndarray) -> Self:
@@ -147,7 +154,7 @@ class BaseObjective(ABC):
     def on(self, X: Any, y: Any) -> "BaseObjective":
         """The same model and penalty on other examples, with equal weights.  -> a new objective."""
         X, y = self.check_examples(X, y)
-        return self._of(X, y, np.full(len(X), 1.0 / len(X), dtype=self.dtype))
+        return self._of(X, y, np.full(len(y), 1.0 / len(y), dtype=self.dtype))
 
     # The penalty ----------------------------------------------------------------------------------
 
@@ -211,7 +218,9 @@ class BaseObjective(ABC):
         """Gradients of the bare losses of test points.  -> (m, p)."""
         return self._loss_grads(self._theta(theta), *self.check_examples(X_test, y_test))
 
-    def preconditioner(self, theta: ndarray, damping: float = 0.0) -> seam.Operator | None:
+    def preconditioner(
+        self, theta: ndarray, damping: float = 0.0, budget: float = np.inf
+    ) -> seam.Operator | None:
         """Approximate inverse of ``H + damping I`` for `minfluence.cg`; None if it has none."""
         return None
 
@@ -268,14 +277,14 @@ class ArrayObjective(BaseObjective):
         p: int | None = None,
         dtype: Any = np.float64,
     ) -> None:
-        losses = validate.losses(losses)
-        taken = validate.examples(X, y, validate.precision(dtype))
+        losses, self.columns = validate.losses(losses), validate.column_names(X)
+        taken = self._taken(X, y, validate.precision(dtype))
         self.X, self.y = map(validate.own, taken, (X, y))
         if isinstance(losses, seam.SizedLosses):
             p = losses.n_parameters(self.X.shape[1])
         if isinstance(losses, seam.CheckedLosses):
             losses.check_labels(self.y, training=True)
-        super().__init__(losses, len(self.X), p, l2, fold_l2, dtype)
+        super().__init__(losses, len(self.y), p, l2, fold_l2, dtype)
 
     @property
     def example_shape(self) -> tuple[int, ...]:
@@ -288,7 +297,7 @@ class ArrayObjective(BaseObjective):
 
     def check_examples(self, X: Any, y: Any) -> tuple[ndarray, ndarray]:
         """More examples as arrays that fit these, or one clear sentence."""
-        X, y = validate.examples(X, y, self.dtype, self.example_shape)
+        X, y = self._taken(self.inputs(X), y, self.dtype, self.example_shape, self.y.shape[1:])
         if isinstance(self.losses, seam.CheckedLosses):
             self.losses.check_labels(y, training=False)
         return X, y
@@ -297,22 +306,25 @@ class ArrayObjective(BaseObjective):
         """Other examples in the place of these, with their weights.  -> a new objective."""
         X_new, y_new = self.check_examples(X_new, y_new)
         indices = validate.replacements(validate.indices(indices, self.n), self.n, X_new)
-        X, y = self.X.copy(), self.y.astype(np.result_type(self.y, y_new))
-        X[indices], y[indices] = X_new, y_new
+        X, y = rows.replaced(self.X, indices, X_new), rows.replaced(self.y, indices, y_new)
         return self._of(X, y, self.weights)
 
     def perturbed(self, i: Any, x: Any, y: Any) -> Self:
         """Replace example `i` by ``(x, y)``."""
-        return self.replaced(i, np.asarray(x)[None], np.asarray(y)[None])
+        return self.replaced(i, *validate.one_row(self.inputs(x), y, len(self.example_shape)))
 
     def extended(self, X_new: Any, y_new: Any) -> Self:
         """The same risk, with new examples that wait at the end with weight zero."""
         X_new, y_new = self.check_examples(X_new, y_new)
         return self._of(
-            np.concatenate([self.X, X_new]),
+            rows.stacked(self.X, X_new),
             np.concatenate([self.y, y_new]),
-            np.concatenate([self.weights, np.zeros(len(X_new), self.dtype)]),
+            np.concatenate([self.weights, np.zeros(len(y_new), self.dtype)]),
         )
+
+    def _taken(self, X: Any, y: Any, dtype: Any, *shapes: Any) -> tuple[ndarray, ndarray]:
+        """Examples in the form in which this objective computes."""
+        return validate.examples(validate.dense(X), y, dtype, *shapes)
 
     def _of(self, X: ndarray, y: ndarray, weights: ndarray) -> Self:
         return self._changed(X=X, y=y, weights=weights)

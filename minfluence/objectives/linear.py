@@ -5,8 +5,8 @@ Write r_i for the slope and D_i for the curvature of example i's loss in its sco
     grad L(z_i)  =  x_i r_iᵀ                     (a d x c matrix, flattened)
     H V          =  sum_i w_i x_i D_i (x_iᵀ V)   plus the penalty
 
-so every verb is a few matrix products, as fast as BLAS.  Rows are taken in chunks small enough to
-stay in the processor's cache, so memory does not grow with n.
+so every verb is a few matrix products, as fast as BLAS, or as SciPy where X is sparse.  Rows are
+taken in chunks small enough to stay in the processor's cache, so memory does not grow with n.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 from numpy import ndarray
-from scipy.linalg import get_blas_funcs
 
 from minfluence import seam, validate
 from minfluence.memory import CHUNK_BYTES, blocks, rows_in
+from minfluence.objectives import rows
 from minfluence.objectives.base import ArrayObjective
+from minfluence.objectives.preconditioners import approximate_inverse
 
 
 class LinearObjective(ArrayObjective):
@@ -28,7 +29,8 @@ class LinearObjective(ArrayObjective):
     ----------
     losses : LinearLoss
         One of ``minfluence.models``, such as ``logistic`` or ``softmax(n_classes)``.
-    X : array, shape (n, d)
+    X : array, shape (n, d), or sparse matrix
+        A sparse one, of word counts for example, is never written out.
     y : array, shape (n,)
     l2, fold_l2
         As in `AutogradObjective`.
@@ -53,17 +55,13 @@ class LinearObjective(ArrayObjective):
         fold_l2: bool = True,
         dtype: Any = np.float64,
     ) -> None:
-        if not isinstance(validate.losses(losses), seam.LinearLosses):
-            raise ValueError(
-                "LinearObjective expects one of the losses of minfluence.models, which know "
-                f"their derivatives, got {losses!r}: use AutogradObjective for a loss of your own."
-            )
-        if np.ndim(X) > 2:
-            raise ValueError(
-                f"LinearObjective expects X of shape (n, d), got {np.shape(X)}: "
-                "flatten each example with X.reshape(len(X), -1)."
-            )
+        losses = validate.linear_losses(losses, X)
         super().__init__(losses, X, y, l2, fold_l2=fold_l2, dtype=dtype)
+
+    def _taken(self, X: Any, y: Any, dtype: Any, *shapes: Any) -> tuple[Any, ndarray]:
+        """Examples as they are, dense or sparse; more of them like those of training."""
+        X, y = validate.examples(X, y, dtype, *shapes)
+        return rows.like(self.X, X) if shapes else X, y
 
     def grad(self, theta: ndarray) -> ndarray:
         """Gradient of the risk.  (p,) -> (p,)."""
@@ -116,12 +114,12 @@ class LinearObjective(ArrayObjective):
         """
         d, c = self.X.shape[1], self.losses.n_outputs
         blocks = np.zeros((len(self._pairs), d, d), dtype=self.dtype)
-        for X, w, D in self._curvatures(theta):
+        for X, w, D in self.curvatures(theta):
             for block, (a, b) in zip(blocks, self._pairs, strict=True):
-                _add_gram(block, X, w * D[:, a, b])
+                rows.add_gram(block, X, w * D[:, a, b])
         H = np.zeros((d, c, d, c), dtype=self.dtype)
         for block, (a, b) in zip(blocks, self._pairs, strict=True):
-            H[:, a, :, b] = H[:, b, :, a] = _mirrored(block)
+            H[:, a, :, b] = H[:, b, :, a] = rows.mirrored(block)
         if self.losses.shift_invariant:
             for a in range(c):
                 H[:, a, :, a] = -sum(H[:, a, :, b] for b in range(c) if b != a)
@@ -132,34 +130,41 @@ class LinearObjective(ArrayObjective):
     @property
     def hvp_flops(self) -> float:
         """Floating-point operations of one product with the Hessian: X V and Xᵀ U."""
-        return 4.0 * self.n * self.p
+        return 4.0 * self.n * self.stored * self.losses.n_outputs
 
     @property
     def hessian_flops(self) -> float:
         """Floating-point operations of the Hessian: symmetric products take half of 2 n d^2."""
-        return 1.0 * len(self._pairs) * self.n * self.X.shape[1] ** 2
+        return 1.0 * len(self._pairs) * self.n * self.stored * self.X.shape[1]
 
     gauss_newton_flops = hessian_flops
 
-    def preconditioner(self, theta: ndarray, damping: float = 0.0) -> "KroneckerInverse":
+    @property
+    def rank(self) -> float:
+        """Eigenvalues of the Hessian that can differ from the penalty."""
+        return self.n * self.losses.n_outputs
+
+    def preconditioner(self, theta: ndarray, damping: float = 0.0, budget: float = np.inf) -> Any:
         """Approximate inverse of ``H + damping I``, for `minfluence.cg`.
 
         If every example had the mean curvature D, the Hessian would be the Kronecker product of
-        ``sum_i w_i x_i x_iᵀ`` with D, plus the penalty; its inverse takes two small eigenvalue
-        problems. For the squared loss this is exact.
+        ``sum_i w_i x_i x_iᵀ`` with D, plus the penalty; its inverse takes the eigenvalues of D and
+        of a matrix as small as there are features, or examples. For the squared loss this is exact.
 
         Parameters
         ----------
         theta : array, shape (p,)
         damping : float
+        budget : float
+            Operations that it may cost. Where this is exceeded the diagonal alone is inverted, if
+            it is uneven.
 
         Returns
         -------
-        KroneckerInverse
+        operator or None
             Used as ``M @ v``, on (p,) or (p, k).
         """
-        A, D_sum = self.curvature_factors(theta)
-        return KroneckerInverse(A, D_sum / validate.total(self.weights), self.penalty + damping)
+        return approximate_inverse(self, theta, self.penalty + damping, budget)
 
     def curvature_factors(self, theta: ndarray) -> tuple[ndarray, ndarray]:
         """Factors ``sum_i w_i x_i x_iᵀ`` and ``sum_i w_i D_i``.  -> (d, d), (c, c).
@@ -168,10 +173,10 @@ class LinearObjective(ArrayObjective):
         """
         d, c = self.X.shape[1], self.losses.n_outputs
         A, D_sum = np.zeros((d, d), dtype=self.dtype), np.zeros((c, c), dtype=self.dtype)
-        for X, w, D in self._curvatures(theta):
-            _add_gram(A, X, w)
+        for X, w, D in self.curvatures(theta):
+            rows.add_gram(A, X, w)
             D_sum += np.einsum("n,nab->ab", w, D)
-        return _mirrored(A), D_sum
+        return rows.mirrored(A), D_sum
 
     def example_dots(self, theta: ndarray, V: ndarray) -> ndarray:
         """grad L(z_i, theta) . v for every i at once.  (p,), (p,) or (p, k) -> (n,) or (n, k)."""
@@ -188,7 +193,7 @@ class LinearObjective(ArrayObjective):
 
     def _loss_grads(self, theta: ndarray, X: ndarray, y: ndarray) -> ndarray:
         slope = self.losses.slope(self._scores(X, theta), y)
-        return (X[:, :, None] * slope[:, None, :]).reshape(len(X), self.p)
+        return (rows.written_out(X)[:, :, None] * slope[:, None, :]).reshape(-1, self.p)
 
     def _input_grads(self, theta: ndarray, v: ndarray, X: ndarray, y: ndarray) -> ndarray:
         """From grad L . v = r(xᵀTheta)ᵀ (Vᵀ x): the product rule gives V r + Theta D (Vᵀ x)."""
@@ -196,6 +201,11 @@ class LinearObjective(ArrayObjective):
         S = X @ Theta
         curved = self.losses.times(self.losses.curvature(S, y), (X @ V)[:, :, None])[:, :, 0]
         return self.losses.slope(S, y) @ V.T + curved @ Theta.T
+
+    @property
+    def stored(self) -> int:
+        """Numbers kept of one input, on the average: of a sparse one those that are not zero."""
+        return rows.stored(self.X)
 
     # Between flat theta and scores -------------------------------------------------------------
 
@@ -206,11 +216,11 @@ class LinearObjective(ArrayObjective):
     def _scores(self, X: ndarray, theta: ndarray) -> ndarray:
         """X @ Theta.  (n, d), (p,) -> (n, c); for a block (p, k) -> (n, c, k)."""
         c = self.losses.n_outputs
-        return (X @ theta.reshape(X.shape[1], -1)).reshape(len(X), c, *theta.shape[1:])
+        return (X @ theta.reshape(X.shape[1], -1)).reshape(X.shape[0], c, *theta.shape[1:])
 
     def _to_theta(self, X: ndarray, U: ndarray) -> ndarray:
         """Xᵀ U, flattened like theta.  (n, d), (n, c, k) -> (p, k)."""
-        return (X.T @ U.reshape(len(X), -1)).reshape(self.p, -1)
+        return (X.T @ U.reshape(X.shape[0], -1)).reshape(self.p, -1)
 
     @property
     def _pairs(self) -> list[tuple[int, int]]:
@@ -221,7 +231,7 @@ class LinearObjective(ArrayObjective):
             for b in range(a + (not self.losses.shift_invariant))
         ]
 
-    def _curvatures(self, theta: ndarray) -> Iterator[tuple[ndarray, ...]]:
+    def curvatures(self, theta: ndarray) -> Iterator[tuple[ndarray, ...]]:
         """Chunks of X, the weights, and every example's curvature D (rows, c, c) in its scores."""
         c = self.losses.n_outputs
         curvature = self.losses.curvature(self._scores(self.X, self._theta(theta)), self.y)
@@ -231,48 +241,6 @@ class LinearObjective(ArrayObjective):
 
     def _chunks(self, *arrays: ndarray, columns: int) -> Iterator[tuple[ndarray, ...]]:
         """Rows of X, and of the other arrays, a cache-sized chunk at a time."""
-        width = max(self.X.shape[1], self.losses.n_outputs * columns)
-        for part in blocks(self.n, rows_in(CHUNK_BYTES, self.X.itemsize * width)):
+        width = max(self.stored, self.losses.n_outputs * columns)
+        for part in blocks(self.n, rows_in(CHUNK_BYTES, self.dtype.itemsize * width)):
             yield self.X[part], *(a[part] for a in arrays)
-
-
-class KroneckerInverse:
-    """Inverse of ``A ⊗ D + ridge I``, used as ``M @ v``.
-
-    Parameters
-    ----------
-    A : array, shape (d, d)
-    D : array, shape (c, c)
-        Both symmetric positive semi-definite.
-    ridge : float, or array, shape (d * c,)
-        Of several strengths the mean is taken.
-    """
-
-    def __init__(self, A: ndarray, D: ndarray, ridge: Any) -> None:
-        a, self._U = np.linalg.eigh(A)
-        b, self._Q = np.linalg.eigh(D)
-        values = np.outer(a, b) + np.mean(ridge)
-        self._values = np.maximum(values, np.finfo(A.dtype).eps * values.max())  # never 0
-        self.shape = (values.size, values.size)
-
-    def __matmul__(self, V: ndarray) -> ndarray:
-        """(A ⊗ D + ridge I)⁻¹ V, for (p,) or (p, k): into the eigenvectors, divide, and back."""
-        d, c = self._values.shape
-        W = self._Q.T @ (self._U.T @ V.reshape(d, -1)).reshape(d, c, -1)
-        W = self._Q @ (W / self._values[:, :, None])
-        return (self._U @ W.reshape(d, -1)).reshape(V.shape)
-
-
-def _add_gram(A: ndarray, X: ndarray, weights: ndarray) -> None:
-    """Add the upper triangle of Xᵀ diag(weights) X to A, in half the work of a whole product."""
-    syrk = get_blas_funcs("syrk", (A,))
-    for sign in (1.0, -1.0):  # a square root needs weights of one sign
-        root = np.sqrt(np.maximum(sign * weights, 0.0))
-        if root.any():  # A.T and (...).T are in BLAS's order of columns, so nothing is copied
-            syrk(sign, (X * root[:, None]).T, beta=1.0, c=A.T, lower=True, overwrite_c=True)
-
-
-def _mirrored(A: ndarray) -> ndarray:
-    """The whole matrix, given its upper triangle.  (d, d) -> (d, d)."""
-    upper = np.triu(A)
-    return upper + np.triu(A, 1).T

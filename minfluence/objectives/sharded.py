@@ -16,10 +16,11 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from minfluence import seam, validate
-from minfluence.memory import CHUNK_BYTES, blocks, rows_in
+from minfluence.memory import CHUNK_BYTES, FACTOR_LIMIT, blocks, rows_in
 from minfluence.objectives.base import ArrayObjective, BaseObjective
-from minfluence.objectives.linear import KroneckerInverse
+from minfluence.objectives.preconditioners import KroneckerInverse
 from minfluence.objectives.ranks import Alone, Ranks
+from minfluence.objectives.rows import stored, written_out
 
 RECORD = 8192  # bytes in which each process describes itself to the others
 LABELS = "type of labels"
@@ -58,7 +59,7 @@ class Chunks:
         n, m = (a.shape[0] if a.shape else 0 for a in (self.X, self.y))
         if n != m or n == 0:
             raise ValueError(f"Expected one label per example, got {n} and {m}.")
-        bytes_per_row = like.dtype.itemsize * int(np.prod(self.X.shape[1:]))
+        bytes_per_row = like.dtype.itemsize * stored(self.X)
         self.rows = rows_in(CHUNK_BYTES, bytes_per_row)
         if rows is not None:
             self.rows = validate.count("rows", rows)
@@ -82,7 +83,7 @@ class Chunks:
     def examples(self, indices: Any) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and labels of some rows."""
         rows, back = np.unique(indices, return_inverse=True)  # a file is read from front to back
-        X, y = (np.array(a)[back] for a in self._rows(rows))
+        X, y = (np.asarray(written_out(a))[back] for a in self._rows(rows))
         _release(self.X)
         return X, y
 
@@ -123,8 +124,8 @@ class Kept:
             self.objectives[part].examples([i - starts[part]])
             for i, part in zip(indices, of_part, strict=True)
         ]
-        X, y = (np.concatenate(column) for column in zip(*rows, strict=True))
-        return X, y
+        Xs, ys = zip(*rows, strict=True)
+        return np.concatenate([written_out(X) for X in Xs]), np.concatenate(ys)
 
 
 class ShardedObjective(BaseObjective):
@@ -169,6 +170,10 @@ class ShardedObjective(BaseObjective):
     def example_shape(self) -> tuple[int, ...]:
         """Shape of one input."""
         return self.like.example_shape
+
+    def inputs(self, X: Any) -> Any:
+        """Inputs as one array, or one clear sentence."""
+        return self.like.inputs(X)
 
     def check_examples(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         """More examples as arrays that fit these, or one clear sentence."""
@@ -217,7 +222,8 @@ class ShardedObjective(BaseObjective):
         validate.indices(np.unique(indices), self.n)
         mine = (indices >= self._first) & (indices < self._first + sum(self.parts.sizes))
         X = np.zeros((len(indices), *self.example_shape), dtype=self.dtype)
-        y = np.zeros(len(indices), dtype=self.parts.settings[LABELS])
+        label_shape = self.like.y.shape[1:]
+        y = np.zeros((len(indices), *label_shape), dtype=self.parts.settings[LABELS])
         with self.ranks.telling():
             if mine.any():
                 X[mine], y[mine] = self.parts.examples(indices[mine] - self._first)
@@ -261,9 +267,13 @@ class ShardedObjective(BaseObjective):
         """The Gauss-Newton matrix itself.  (p,) -> (p, p)."""
         return self._sum("gauss_newton", theta)
 
-    def preconditioner(self, theta: np.ndarray, damping: float = 0.0) -> KroneckerInverse | None:
+    def preconditioner(
+        self, theta: np.ndarray, damping: float = 0.0, budget: float = np.inf
+    ) -> KroneckerInverse | None:
         """Approximate inverse of ``H + damping I``, as of a `LinearObjective`, or None."""
-        if not isinstance(self.like, seam.FactoredObjective):
+        d = self.example_shape[0]
+        dear = d > FACTOR_LIMIT or d * d * (self.n + 10.0 * d) > budget
+        if dear or not isinstance(self.like, seam.FactoredObjective):
             return None
         total = validate.total(self.weights)
         A, D = 0.0, 0.0
