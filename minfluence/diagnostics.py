@@ -35,8 +35,8 @@ def leverage(
     """How far each example's score follows its own label: 0 not at all, 1 wherever it goes.
 
     For least squares it is the diagonal of the hat matrix ``X (XᵀX)⁻¹ Xᵀ``: as label i grows by
-    1, score i grows by h_i. For other losses it is that of the weighted least squares which the last
-    Newton step solves. Without a penalty the sum is the number of parameters.
+    1, score i grows by h_i. For other losses it is that of the weighted least squares which the
+    last Newton step solves. Without a penalty the sum is the number of parameters.
 
     Parameters
     ----------

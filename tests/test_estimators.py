@@ -1,5 +1,8 @@
 """scikit-learn's estimators, translated: what is predicted is what *their* refits do."""
 
+import warnings
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -11,6 +14,7 @@ from sklearn.linear_model import (
     BayesianRidge,
     ElasticNet,
     HuberRegressor,
+    LinearRegression,
     LogisticRegression,
     LogisticRegressionCV,
     PoissonRegressor,
@@ -33,7 +37,7 @@ from sklearn.utils import all_estimators
 
 import minfluence
 from minfluence import Influence, actual_change, agreement, fit, models
-from minfluence.estimators import from_sklearn
+from minfluence.estimators import conventions, from_sklearn
 from minfluence.estimators.translate import _coefficients
 
 RNG = np.random.default_rng(0)
@@ -328,6 +332,98 @@ def test_an_estimator_fitted_on_a_sparse_matrix_takes_the_same_examples_dense():
         assert_allclose(other.theta, one.theta, atol=1e-6)
 
 
+# The gate ----------------------------------------------------------------------------------------
+
+HONEST = {  # with the tolerances that they have by default, on features of one size
+    "two": [
+        *(LogisticRegression(solver=s) for s in ("lbfgs", "newton-cg", "liblinear", "sag", "saga")),
+        LogisticRegression(class_weight="balanced"),
+        LinearSVC(),
+        LinearSVC(class_weight="balanced"),
+        RidgeClassifier(),
+    ],
+    "three": [LogisticRegression(), RidgeClassifier()],
+    "number": [
+        LinearRegression(),
+        *(Ridge(solver=s) for s in ("auto", "lsqr", "sparse_cg", "sag", "saga")),
+        LinearSVR(loss="squared_epsilon_insensitive", epsilon=0.2),
+        TweedieRegressor(),
+    ],
+    "count": [PoissonRegressor(), TweedieRegressor(power=1.5)],
+}
+
+
+@pytest.mark.parametrize("kind", HONEST)
+def test_honest_fits_with_default_tolerances_pass(kind):
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        n, d = int(rng.integers(30, 300)), int(rng.integers(1, 10))
+        Z = rng.standard_normal((n, d))
+        s = Z @ rng.standard_normal(d)
+        y = {
+            "two": np.where(s + rng.logistic(size=n) > 0, 1, 0),
+            "three": np.digitize(s + rng.logistic(size=n), [-1, 1]),
+            "number": s + rng.standard_normal(n) + 10,
+            "count": rng.poisson(np.exp(np.clip(0.5 * s, -3, 3))),
+        }[kind]
+        for estimator in HONEST[kind]:
+            from_sklearn(clone(estimator).fit(Z, y), Z, y)
+
+
+def test_a_fit_in_raw_units_is_told_what_brings_it_to_its_minimum_and_that_does():
+    rng = np.random.default_rng(0)
+    raw = rng.standard_normal((200, 4)) * [1, 1000, 0.01, 30] + [0, 1950, 0, 500]
+    s = (raw - raw.mean(axis=0)) / raw.std(axis=0) @ [1, -1, 1, 0.5]
+    told = 0
+    for estimator, y in (
+        (LogisticRegression(), s + rng.logistic(size=200) > 0),
+        (LogisticRegression(), np.digitize(s + rng.logistic(size=200), [-1, 1])),
+        (LogisticRegression(solver="sag", random_state=0), s + rng.logistic(size=200) > 0),
+        (PoissonRegressor(), rng.poisson(np.exp(0.3 * s))),
+        (LinearSVR(loss="squared_epsilon_insensitive", random_state=0), s + 10),
+        (Ridge(solver="lsqr"), s + 10),
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            estimator.fit(raw, y)
+        try:
+            from_sklearn(estimator, raw, y)
+        except ValueError as error:
+            told += 1
+            assert "its solver stopped early, so fit it with" in str(error), (estimator, error)
+            settings = eval(f"dict({str(error).split('so fit it with ')[1][:-1]})")
+            from_sklearn(estimator.set_params(**settings).fit(raw, y), raw, y)
+    assert told > 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "estimator", "kind"),
+    [
+        ("penalised_intercept", LogisticRegression(**TIGHT), "two"),
+        ("strength", Ridge(alpha=10), "number"),
+        ("divided_by", PoissonRegressor(**TIGHT), "count"),
+        ("loss", PoissonRegressor(**TIGHT), "count"),
+    ],
+)
+def test_a_wrong_row_of_the_table_is_noticed_and_the_reader_is_not_blamed(
+    monkeypatch, wrong, estimator, kind
+):
+    value = {
+        "penalised_intercept": True,
+        "strength": lambda e: 2 * e.alpha,
+        "divided_by": "nothing",
+        "loss": models.squared,
+    }[wrong]
+    changed = tuple(
+        replace(row, **{wrong: value}) if row.estimator == type(estimator).__name__ else row
+        for row in conventions.CONVENTIONS
+    )
+    monkeypatch.setattr(conventions, "CONVENTIONS", changed)
+    y = LABELS[kind][0]
+    with pytest.raises(ValueError, match="report that its translation is wrong"):
+        from_sklearn(clone(estimator).fit(X, y), X, y)
+
+
 # What is refused ---------------------------------------------------------------------------------
 
 Y2, Y3, YN = LABELS["two"][0], LABELS["three"][0], LABELS["number"][0]
@@ -392,7 +488,11 @@ REFUSED = {
         r"one row and one label per example, got y of shape \(60, 2\)",
     ),
     "constraints": (Ridge(positive=True).fit(X, YN), YN, "positive=False"),
-    "other examples": (Ridge().fit(X, YN), -YN, "at its minimum on these examples, got one whose"),
+    "other examples": (
+        Ridge().fit(X, YN),
+        -YN,
+        "fitted again on these X, y .* reaches it, so pass",
+    ),
     "two classes as three": (a_binary_multinomial(), Y2, "multi_class='multinomial' for two"),
     "another machine": (
         LinearSVC(multi_class="crammer_singer").fit(X, Y2),

@@ -141,17 +141,14 @@ def _dense(X: Any) -> np.ndarray:
 
 
 def _matrix(X: Any, n_features: int) -> Any:
-    """What an estimator is given, as a finite matrix of floats; CSR if it is sparse."""
-    if sparse.issparse(X):
-        matrix = sparse.csr_array(X)
-        validate.finite("X", matrix.data)
-    else:
-        matrix = validate.finite("X", validate.inputs("X", X))
+    """What an estimator is given, as a finite matrix of floats; in rows (CSR) if it is sparse."""
+    matrix = validate.inputs("X", X)
     if matrix.ndim != 2 or matrix.shape[1] != n_features:
         raise ValueError(
             f"Expected X of shape (n, {n_features}), as the estimator was fitted on, "
             f"got {matrix.shape}."
         )
+    validate.finite("X", validate.entries(matrix))
     return matrix.astype(float)
 
 

@@ -149,6 +149,7 @@ def tweedie(e: Any, temperature: float) -> models.LinearLoss:
 
 
 NEWTON = {"solver": "newton-cholesky", "tol": 1e-8, "max_iter": 1000}
+NEWTON_CG = {"solver": "newton-cg", "tol": 1e-10, "max_iter": 10_000}
 BY_SVD = {"solver": "svd"}
 PRIMAL = {"dual": False, "tol": 1e-8, "max_iter": 100_000}
 
@@ -158,7 +159,7 @@ CONVENTIONS = (
     Convention("LogisticRegression", liblinear, models.logistic, "sign", one_over_C,
                penalised_intercept=True, balanced_by_weight=counts_weights),
     Convention("LogisticRegression", several_classes, softmax, "code", one_over_C,
-               balanced_by_weight=counts_weights, surest=NEWTON),
+               balanced_by_weight=counts_weights, surest=NEWTON_CG),
     Convention("LogisticRegression", always, models.logistic, "sign", one_over_C,
                balanced_by_weight=counts_weights, surest=NEWTON),
     Convention("LinearSVC", hinged, rounded_hinge, "sign", one_over_C,

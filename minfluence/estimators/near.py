@@ -29,24 +29,28 @@ def check_near(estimator: Any, off: float, reached: bool, surest: dict, again: A
     `reached` says whether the minimum was found, `surest` are settings that find it most exactly.
     """
     if not off <= NEAR:
-        cause = _cause(estimator, off, surest, again) if reached else NO_MINIMUM
+        cause = _cause(estimator, surest, again) if reached else NO_MINIMUM
         raise ValueError(f"{_away(estimator, off)}: {cause}.")
 
 
 def check_near_rounded(estimator: Any, off: float) -> None:
     """The same where the temperature moves the minimum."""
     if not off <= NEAR_ROUNDED:
-        remedy = "pass the X, y and sample_weight of its fit, or lower the temperature"
-        raise ValueError(f"{_away(estimator, off)}: {remedy}.")
+        raise ValueError(f"{_away(estimator, off)}: {SAME_FIT_OR_COLDER}.")
 
 
 def _away(estimator: Any, off: float) -> str:
     return (
         f"Expected a {type(estimator).__name__} at its minimum on these examples, got one whose "
-        f"scores are {off:.2g} times their spread away from it"
+        f"scores are {off:.2g} of their spread away from it"
     )
 
 
+SAME_FIT = (
+    "fitted again on these X, y and sample_weight it reaches it, so pass those of its fit, or the "
+    "new fit"
+)
+SAME_FIT_OR_COLDER = "pass the X, y and sample_weight of its fit, or lower the temperature"
 NO_MINIMUM = (
     "there may be none, as without a penalty for separable classes, so raise the penalty, or scale "
     "the features with StandardScaler"
@@ -57,11 +61,10 @@ UNKNOWN_CAUSE = (
 )
 
 
-def _cause(estimator: Any, off: float, surest: dict, again: Again) -> str:
+def _cause(estimator: Any, surest: dict, again: Again) -> str:
     """What brings the estimator to the minimum."""
-    as_it_is = again({})
-    if as_it_is <= NEAR or off > 10 * as_it_is:
-        return f"fitted again on these examples it is {as_it_is:.2g} away, so pass those of its fit"
+    if again({}) <= NEAR:
+        return SAME_FIT
     for settings in _closer(estimator, surest):
         if again(settings) <= NEAR:
             told = ", ".join(f"{name}={value!r}" for name, value in settings.items())
