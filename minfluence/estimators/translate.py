@@ -142,7 +142,10 @@ def from_sklearn(
     off = distance(objective, start, found.theta)
 
     def again(settings: dict) -> float:
-        other = refitted(last, settings, code.matrix(X), y, sample_weight)
+        try:
+            other = refitted(last, settings, code.matrix(X), y, sample_weight)
+        except ValueError:  # settings that this version of scikit-learn does not have
+            return np.inf
         return distance(objective, _coefficients(other, code), found.theta)
 
     if isinstance(objective.losses, models.SmoothHinge):
@@ -162,7 +165,8 @@ def _unwrapped(estimator: Any) -> tuple[tuple, Any]:
 
 
 def _is_pipeline(estimator: Any) -> bool:
-    return type(estimator).__name__ == "Pipeline" and hasattr(estimator, "steps")
+    kind = type(estimator)  # others' pipelines may add and drop examples on the way
+    return kind.__name__ == "Pipeline" and kind.__module__ == "sklearn.pipeline"
 
 
 def _weighting(
