@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minfluence import models
+from minfluence import models, validate
 from minfluence.estimators.coding import Coding, coding
 from minfluence.estimators.conventions import Convention, convention_of
 from minfluence.estimators.near import check_near, check_near_rounded, distance, refitted
@@ -135,8 +135,12 @@ def from_sklearn(
     check_supported(last)
     convention = convention_of(last)
     code = coding(last, steps, convention, X)
-    weigh = _weighting(last, convention, code, y, sample_weight)
-    objective = _objective(last, convention, code, X, y, weigh, temperature)
+    inputs, labels = validate.examples(*code(X, y))
+    codes = None if convention.labels == "number" else code.codes(y)
+    weigh = weighting(last, convention, codes, len(labels), sample_weight)
+    loss, weights = _loss(last, convention, temperature), weigh.weights()
+    l2, folded = _penalty(last, convention, weights, loss.n_outputs, inputs.shape[1], code)
+    objective = LinearObjective(loss, inputs, labels, l2, fold_l2=folded).reweighted(weights)
     start = _coefficients(last, code)
     found = fit(objective, start)
     off = distance(objective, start, found.theta)
@@ -169,39 +173,27 @@ def _is_pipeline(estimator: Any) -> bool:
     return kind.__name__ == "Pipeline" and kind.__module__ == "sklearn.pipeline"
 
 
-def _weighting(
-    estimator: Any, convention: Convention, code: Coding, y: Any, sample_weight: Any
-) -> Weighting:
-    codes = None if convention.labels == "number" else code.codes(y)
-    by_weight = convention.balanced_by_weight(estimator)
-    n = len(code.labels(y))
-    return weighting(estimator, codes, n, sample_weight, by_weight, convention.divided_by)
+def _loss(estimator: Any, convention: Convention, temperature: float) -> models.LinearLoss:
+    loss = convention.loss
+    return loss if isinstance(loss, models.LinearLoss) else loss(estimator, temperature)
 
 
-def _objective(
-    estimator: Any,
-    convention: Convention,
-    code: Coding,
-    X: Any,
-    y: Any,
-    weigh: Weighting,
-    temperature: float,
-) -> LinearObjective:
-    """The risk that the estimator minimises, divided by n where it is a sum."""
-    loss, (inputs, labels) = convention.loss, code(X, y)
-    if not isinstance(loss, models.LinearLoss):
-        loss = loss(estimator, temperature)
-    weights = weigh.weights()
-    # a share of the penalty leaves with an example, unless shares and weights differ
+def _penalty(
+    estimator: Any, convention: Convention, weights: np.ndarray, c: int, d: int, code: Coding
+) -> tuple[np.ndarray, bool]:
+    """L2 strength of every parameter, and whether its share leaves with an example.
+
+    A share is that of a weight.  So where the estimator divides by the number of examples, the two
+    are the same only if all weigh the same; otherwise leaving out means a weight of 0.
+    """
     by_examples = convention.divided_by == "examples" and np.ptp(weights) == 0
     folded = convention.divided_by == "weights" or by_examples
-    strength = np.multiply(convention.strength(estimator), np.ones(loss.n_outputs))
-    if convention.divided_by == "nothing":
-        strength = strength / weigh.n
-    l2 = np.tile(strength / (weights.sum() if folded else 1.0), (inputs.shape[1], 1))
+    units = len(weights) if convention.divided_by == "nothing" else 1.0
+    strength = np.multiply(convention.strength(estimator), np.ones(c))  # one for each score
+    l2 = np.tile(strength / (weights.sum() if folded else units), (d, 1))
     if code.intercept and not convention.penalised_intercept:
         l2[-1] = 0.0
-    return LinearObjective(loss, inputs, labels, l2.ravel(), fold_l2=folded).reweighted(weights)
+    return l2.ravel(), folded
 
 
 def _coefficients(estimator: Any, code: Coding) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minfluence import validate
+from minfluence.estimators.conventions import Convention
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,11 @@ class Weighting:
 
     def weights_without(self, groups: Sequence) -> np.ndarray:
         """The same in the fit without each group of examples.  -> (n, number of groups)."""
+        if np.isscalar(groups) or not len(groups):
+            raise ValueError(
+                f"groups must be a sequence, and not empty, got {groups!r}: [3] leaves out example "
+                "3, [[3, 5]] leaves out examples 3 and 5 together."
+            )
         kept = np.ones((self.n, len(groups)), dtype=bool)
         for j, group in enumerate(groups):
             kept[validate.indices(group, self.n), j] = False
@@ -82,9 +88,9 @@ class Weighting:
 
 
 def weighting(
-    estimator: Any, codes: np.ndarray | None, n: int, sample_weight: Any, by_weight: bool, how: str
+    estimator: Any, convention: Convention, codes: np.ndarray | None, n: int, sample_weight: Any
 ) -> Weighting:
-    """The weighting of a fitted estimator; `codes` are the classes of its examples."""
+    """The weighting of a fitted estimator; `codes` are the classes of its n examples."""
     given = validate.array(
         "sample_weight", np.ones(n) if sample_weight is None else sample_weight, (n,), dtype=float
     )
@@ -92,7 +98,8 @@ def weighting(
     names = np.asarray(getattr(estimator, "classes_", []))
     by_class = getattr(estimator, "class_weight", None)
     weights = None if isinstance(by_class, str) else _of_classes(names, by_class)
-    return Weighting(given, codes, names, weights, by_weight, how)
+    by_weight = convention.balanced_by_weight(estimator)
+    return Weighting(given, codes, names, weights, by_weight, convention.divided_by)
 
 
 def _of_classes(names: np.ndarray, by_class: Any) -> np.ndarray:
