@@ -473,7 +473,7 @@ REFUSED = {
     ),
     "kinks, as they used to be said": (an_old_l1(), Y2, "L2 penalty, got an L1 part"),
     "one against the rest": (an_old_one_against_rest(), Y3, "one model for each class: use solver"),
-    "linear svc with L1": (LinearSVC(penalty="l1").fit(X, Y2), Y2, "penalty='l2', got 'l1'"),
+    "linear svc with L1": (LinearSVC(penalty="l1", dual=False).fit(X, Y2), Y2, "penalty='l2', got 'l1'"),
     "three classes": (SVC().fit(X, Y3), Y3, "two classes, got 3: fit one estimator"),
     "another kernel": (SVC(kernel="poly").fit(X, Y2), Y2, "kernel='rbf', got 'poly'"),
     "several targets, given one": (
