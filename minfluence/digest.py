@@ -8,6 +8,7 @@ from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodT
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from minfluence.memory import CHUNK_BYTES, blocks, rows_in
 
@@ -36,6 +37,14 @@ def _pieces(value: Any, around: tuple[int, ...] = ()) -> Iterator[Any]:
         for inner in _inside(value):
             yield from _pieces(inner, (*around, id(value)))
     yield b")"
+
+
+def stored_arrays(a: Any) -> tuple[np.ndarray, ...]:
+    """An array itself, or the arrays that a sparse matrix is made of."""
+    if not issparse(a):
+        return (a,)
+    rows = a.tocsr()
+    return rows.data, rows.indices.astype(np.int64), rows.indptr.astype(np.int64)
 
 
 def _name(value: Any) -> str:
@@ -68,6 +77,8 @@ def _inside(value: Any) -> Any:
     if hasattr(value, "requires_grad"):  # a tensor: what can be trained is in theta
         here = value.detach().cpu()
         return tuple(here.shape), None if value.requires_grad else here.double().numpy()
+    if issparse(value):
+        return value.shape, *stored_arrays(value)
     if isinstance(value, list | tuple) or isinstance(value, np.ndarray):
         return value
     slots = getattr(type(value), "__slots__", ())

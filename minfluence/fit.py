@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from minfluence import validate
+from minfluence import minimum, validate
 from minfluence.hessian import Hessian
 from minfluence.inverse import Inverse
-from minfluence.minimum import check_start, curvature_along, tolerances, what_is_wrong
 from minfluence.seam import Objective
 from minfluence.solvers import NotConverged, NotPositiveDefinite, cg
 
@@ -53,7 +52,7 @@ def fit(
         Where to start; zeros by default. A network needs a random start: zeros is a saddle.
     gtol : float, optional
         Stop when the gradient is shorter. By default it must be short beside what cancels in it,
-        and beside one example's push, whatever the units.
+        and beside one example's push, whatever the units of features and labels.
     max_steps : int
         Newton steps to try at most.
 
@@ -79,10 +78,12 @@ def fit(
     theta = validate.cast("theta", validate.theta(theta, objective.p), objective.dtype).copy()
     max_steps = validate.count("max_steps", max_steps)
     given = None if gtol is None else validate.positive("gtol", gtol)
+    objective, units = minimum.in_natural_units(objective, given)
+    theta = theta / units
 
     g, risk, damping, steps = objective.grad(theta), objective.risk(theta), 0.0, 0
-    check_start(risk, g)
-    aim, enough = tolerances(objective, theta, given)
+    minimum.check_start(risk, g)
+    aim, enough = minimum.tolerances(objective, theta, given)
     least = 1e-4  # damping that is worth a try
     rounding = 1e-12 if objective.dtype == np.float64 else 1e-6
     while np.linalg.norm(g) > aim and steps < max_steps and damping < 1e12:
@@ -95,19 +96,19 @@ def fit(
             level = new_risk <= risk + rounding * abs(risk)
             if new_risk < risk or (level and np.linalg.norm(new_g) < np.linalg.norm(g)):
                 theta, g, risk = new, new_g, new_risk
-                aim, enough = tolerances(objective, theta, given)
+                aim, enough = minimum.tolerances(objective, theta, given)
                 damping = 0.0 if damping < 1e-2 * least else damping / 10
                 continue
         if np.linalg.norm(g) <= enough:
             break
-        least = min(1e-4, curvature_along(objective, theta, g))
+        least = min(1e-4, minimum.curvature_along(objective, theta, g))
         damping = max(least, 10 * damping)
 
     grad_norm = float(np.linalg.norm(g))
-    trouble = what_is_wrong(objective, theta, grad_norm, enough)
+    trouble = minimum.what_is_wrong(objective, theta, grad_norm, enough)
     if trouble:
         warnings.warn(f"fit stopped after {steps} steps {trouble}.", NotConverged, stacklevel=2)
-    return Fit(theta, grad_norm, steps, not trouble)
+    return Fit(theta * units, float(np.linalg.norm(g / units)), steps, not trouble)
 
 
 def _newton_step(

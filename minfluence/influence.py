@@ -18,7 +18,7 @@ from minfluence import seam, validate
 from minfluence.hessian import Hessian
 from minfluence.inverse import Inverse
 from minfluence.memory import SCRATCH_BYTES, blocks, rows_in
-from minfluence.minimum import example_push, grad_norm
+from minfluence.minimum import example_push, grad_norm, in_natural_units
 from minfluence.report import Report
 from minfluence.seam import Objective, Solution
 
@@ -129,22 +129,16 @@ class Influence:
         self.H = Hessian(objective, self.theta, damping, curvature)
         self._inverse = Inverse(self.H, solver)
         self._latest: Any = None  # the latest test gradients and their s_test
+        scaled, units = in_natural_units(objective)
         self.report = Report(
             self._inverse.name,
             self.H.damping,
             curvature,
-            grad_norm(objective, self.theta),
-            example_push(objective, self.theta),
+            grad_norm(scaled, self.theta / units),
+            example_push(scaled, self.theta / units),
         )
-        if not self.report.grad_norm <= self.report.example_push:
-            warnings.warn(
-                f"The gradient norm at theta is {self.report.grad_norm:.1e}, more than one "
-                f"example's push on it ({self.report.example_push:.1e}): theta is not close to a "
-                "minimum and the scores will not match retraining. Continue with "
-                "fit(objective, theta), or pass the objective that theta minimises.",
-                FarFromMinimum,
-                stacklevel=2,
-            )
+        if self.report.far:
+            warnings.warn(self.report.far, FarFromMinimum, stacklevel=2)
 
     def up(self, gradient: ndarray) -> ndarray:
         """Influence of every example on any quantity, given its gradient in theta.

@@ -2,6 +2,7 @@
 
 import warnings
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -9,8 +10,36 @@ from numpy import ndarray
 from minfluence import seam
 from minfluence.hessian import Hessian
 from minfluence.inverse import Inverse
+from minfluence.objectives import rows
+from minfluence.objectives.linear import LinearObjective
 from minfluence.seam import Objective
 from minfluence.solvers import NotConverged, NotPositiveDefinite, cg
+
+FAR = 1e3  # from size 1, beyond which a feature is measured in a unit of its own
+
+
+def in_natural_units(objective: Objective, gtol: float | None = None) -> tuple[Any, Any]:
+    """The same risk with features in units of their own size, and the units of its theta.
+
+    Lengths of gradients of a linear model are compared and cut off. A feature of size 1e-8 beside
+    one of 1e8 would never be seen there, so where sizes are that far from 1 each feature is
+    measured in its own: theta is `units` times that of the objective returned. A tolerance `gtol`
+    is meant in the reader's units.
+
+    Returns
+    -------
+    objective
+    units : array, shape (p,), or 1.0 where the objective is the one given
+    """
+    if gtol or not isinstance(objective, LinearObjective):
+        return objective, 1.0
+    least = np.reshape(np.broadcast_to(objective.l2, objective.p), (objective.X.shape[1], -1))
+    size = np.sqrt(rows.mean_squares(objective.X) + least.min(axis=1))
+    size[size == 0] = 1.0
+    if 1 / FAR < size.min() and size.max() < FAR:
+        return objective, 1.0
+    units = np.ldexp(1.0, -np.frexp(size)[1]).astype(objective.dtype)  # powers of two: exact
+    return objective.rescaled(units), np.repeat(units, objective.losses.n_outputs)
 
 
 def tolerances(

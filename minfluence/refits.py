@@ -24,7 +24,7 @@ from minfluence.fit import fit
 from minfluence.hessian import Hessian
 from minfluence.inverse import Inverse, can_be_written_out
 from minfluence.memory import SCRATCH_BYTES, blocks, rows_in
-from minfluence.minimum import runs_away, tolerances
+from minfluence.minimum import in_natural_units, runs_away, tolerances
 from minfluence.seam import Objective
 from minfluence.solvers import NotConverged
 
@@ -171,8 +171,10 @@ def _refit(
     progress: bool,
 ) -> Refits:
     """Take k refits, as many at a time as fit in memory; ``weights(part)`` makes their columns."""
-    theta_hat = validate.theta(theta_hat, objective.p)
     given = None if gtol is None else validate.positive("gtol", gtol)
+    theta_hat = validate.theta(theta_hat, objective.p)
+    objective, units = in_natural_units(objective, given)
+    theta_hat = theta_hat / units
     aim, enough = tolerances(objective, theta_hat, given)
     solver = "direct" if can_be_written_out(objective, theta_hat.size) else "auto"
     inverse = Inverse(Hessian(objective, theta_hat), solver)
@@ -205,7 +207,7 @@ def _refit(
             NotConverged,
             stacklevel=3,
         )
-    return Refits(thetas, grad_norm, steps, converged)
+    return Refits(thetas * units, grad_norm, steps, converged)
 
 
 def _chord_steps(

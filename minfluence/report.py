@@ -17,7 +17,8 @@ class Report:
     damping : float
     curvature : str
     grad_norm : float
-        Length of the risk's gradient at theta.
+        Length of the risk's gradient at theta; of a linear model whose features are far from size
+        1, with features in units of their own size.
     example_push : float
         Root mean square length of one example's share ``w_i ∇L(z_i)`` of that gradient: leaving
         one example out is a step of this size, so `grad_norm` should be far smaller.
@@ -31,6 +32,18 @@ class Report:
     grad_norm: float
     example_push: float
     solves: list[Solution] = field(default_factory=list)
+
+    @property
+    def far(self) -> str:
+        """What is wrong with theta, in a sentence; nothing where it is near a minimum."""
+        if self.grad_norm <= self.example_push:
+            return ""
+        return (
+            f"The gradient norm at theta is {self.grad_norm:.1e}, more than one example's push on "
+            f"it ({self.example_push:.1e}): theta is not close to a minimum and the scores will "
+            "not match retraining. Continue with fit(objective, theta), or pass the objective that "
+            "theta minimises."
+        )
 
     @property
     def converged(self) -> bool:

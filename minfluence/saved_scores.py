@@ -25,7 +25,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from minfluence import validate
-from minfluence.digest import digest
+from minfluence.digest import digest, stored_arrays
 from minfluence.influence import Influence, up_loss
 from minfluence.memory import CHUNK_BYTES, blocks, rows_in
 from minfluence.seam import Objective
@@ -119,7 +119,7 @@ def save_up_loss(
     o, theta = influence.objective, influence.theta
     X_test, y_test = o.check_examples(X_test, y_test)
     batch_size = validate.count("batch_size", batch_size)
-    parts = list(blocks(len(X_test), batch_size))
+    parts = list(blocks(len(y_test), batch_size))
     run = _Run(Path(folder), _settings(influence, X_test, y_test, batch_size))
     files = [run.folder / f"up_loss_{part.start:08d}.npz" for part in parts]
     ranks = getattr(o, "ranks", None)  # the processes of a distributed run
@@ -343,7 +343,8 @@ def _of_examples(o: Objective) -> tuple[str, str]:
             checksums, o.examples(np.arange(rows.start, rows.stop)), strict=True
         ):
             checksum.update(f"{a.dtype.str}{a.shape[1:]}".encode() if rows.start == 0 else b"")
-            checksum.update(np.ascontiguousarray(a).data)
+            for numbers in stored_arrays(a):
+                checksum.update(np.ascontiguousarray(numbers).data)
     inputs, labels = (checksum.hexdigest()[:16] for checksum in checksums)
     return inputs, labels
 

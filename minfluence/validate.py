@@ -331,9 +331,12 @@ def inputs(name: str, X: Any, columns: list | None = None) -> Any:
         return real(name, X)
     if X.ndim == 1:
         return real(name, X.toarray())
-    X = csr_array(X)
-    real(name, X.data)
-    return X
+    rows = csr_array(X)
+    real(name, rows.data)
+    if not rows.has_canonical_format:  # entries named twice are a sum
+        rows = rows.copy()
+        rows.sum_duplicates()
+    return rows
 
 
 def one_row(x: Any, y: Any, axes: int) -> tuple[Any, np.ndarray]:

@@ -341,6 +341,31 @@ def test_predicted_change_takes_away_the_weight_that_the_example_has():
     assert_allclose(change[5], -(1 / 40 + 0.1) * scores[5], rtol=1e-12)
 
 
+def test_a_predicted_reweighting_is_the_derivative_of_refits_with_other_weights(problem, influence):
+    p, o = problem, problem.objective
+    direction = np.random.default_rng(0).standard_normal((o.n, 2)) / o.n
+    W = o.weights[:, None] + direction
+    predicted = influence.predicted_reweighted_change(W, p.X_test, p.y_test)
+    assert predicted.shape == (3, 2)
+    for k, d in enumerate(direction.T):
+        ends = [
+            fit(o.reweighted(o.weights + s * EPS * d), p.theta_hat, gtol=GTOL).theta
+            for s in (1, -1)
+        ]
+        up, down = (o.test_losses(theta, p.X_test, p.y_test) for theta in ends)
+        assert relative_error(predicted[:, k], (up - down) / (2 * EPS)) < 1e-5
+
+
+def test_leaving_out_is_a_reweighting(problem, influence):
+    p, o = problem, problem.objective
+    W = np.stack([o.without(i).weights for i in (3, 5)], axis=1)
+    x, label = p.X_test[0], p.y_test[0]
+    left_out = influence.predicted_change(x, label)[[3, 5]]
+    assert_allclose(influence.predicted_reweighted_change(W, x, label), left_out, rtol=1e-9)
+    with pytest.raises(ValueError, match=r"shape \(40, k\)"):
+        influence.predicted_reweighted_change(W.T, x, label)
+
+
 def test_top_sorts_as_by_hand(problem, influence):
     x, label = problem.X_test[0], problem.y_test[0]
     scores = influence.up_loss(x, label)

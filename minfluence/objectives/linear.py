@@ -10,7 +10,7 @@ taken in chunks small enough to stay in the processor's cache, so memory does no
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy import ndarray
@@ -62,6 +62,11 @@ class LinearObjective(ArrayObjective):
         """Examples as they are, dense or sparse; more of them like those of training."""
         X, y = validate.examples(X, y, dtype, *shapes)
         return rows.like(self.X, X) if shapes else X, y
+
+    def rescaled(self, units: ndarray) -> Self:
+        """The same risk of theta / units: every feature times its unit.  (d,) -> objective."""
+        l2 = (self.l2 * np.repeat(units, self.losses.n_outputs) ** 2).astype(self.dtype)
+        return self._changed(X=rows.times(self.X, units), l2=l2)
 
     def grad(self, theta: ndarray) -> ndarray:
         """Gradient of the risk.  (p,) -> (p,)."""

@@ -50,8 +50,10 @@ def _scaled_examples(objective: Any, theta: ndarray) -> tuple[Any, ndarray]:
     """
     w, D = objective.weights, np.concatenate([D for *_, D in objective.curvatures(theta)])
     if D.shape[1] == 1:
-        return rows.scaled(objective.X, rows.root(w * D[:, 0, 0])), np.ones_like(D[0])
-    return rows.scaled(objective.X, rows.root(w)), np.einsum("n,nab->ab", w, D) / validate.total(w)
+        return rows.times(objective.X, rows.root(w * D[:, 0, 0])[:, None]), np.ones_like(D[0])
+    return rows.times(objective.X, rows.root(w)[:, None]), np.einsum(
+        "n,nab->ab", w, D
+    ) / validate.total(w)
 
 
 def _diagonal(objective: Any, theta: ndarray) -> ndarray:
@@ -109,7 +111,7 @@ class DualInverse:
         b, self._Q = np.linalg.eigh(D)
         values = np.outer(a, b)
         self._B = B
-        self._ridge = max(float(np.mean(ridge)), np.sqrt(np.finfo(D.dtype).eps) * values.max())
+        self._ridge = max(float(np.mean(ridge)), 8 * np.finfo(D.dtype).eps * values.max())
         self._share = b / (np.maximum(values, 0.0) + self._ridge)  # (n, c)
         self.shape = (B.shape[1] * len(b), B.shape[1] * len(b))
 

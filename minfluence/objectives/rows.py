@@ -37,14 +37,21 @@ def stored(X: Any) -> int:
     return -(-X.nnz // X.shape[0]) if issparse(X) else int(np.prod(X.shape[1:]))
 
 
-def scaled(X: Any, factors: ndarray) -> Any:
-    """Each row times its factor.  (n, d), (n,) -> (n, d)."""
-    return (X.multiply(factors[:, None])).tocsr() if issparse(X) else X * factors[:, None]
+def times(X: Any, factors: ndarray) -> Any:
+    """Each number times a factor.  (n, d), broadcast to it -> (n, d)."""
+    return X.multiply(factors).tocsr() if issparse(X) else X * factors
 
 
 def squared(X: Any) -> Any:
     """The square of every number."""
     return X.power(2) if issparse(X) else X**2
+
+
+def mean_squares(X: Any) -> ndarray:
+    """Of every column.  (n, d) -> (d,)."""
+    if issparse(X):
+        return np.asarray(squared(X).sum(axis=0)).ravel() / X.shape[0]
+    return np.einsum("nd,nd->d", X, X) / len(X)
 
 
 def root(weights: ndarray) -> ndarray:
@@ -55,13 +62,13 @@ def root(weights: ndarray) -> ndarray:
 def add_gram(A: ndarray, X: Any, weights: ndarray) -> None:
     """Add the upper triangle of Xᵀ diag(weights) X to A, in half the work of a whole product."""
     if issparse(X):
-        A += (X.T @ scaled(X, weights)).toarray()
+        A += (X.T @ times(X, weights[:, None])).toarray()
         return
     syrk = get_blas_funcs("syrk", (A,))
     for sign in (1.0, -1.0):  # a square root needs weights of one sign
         half = root(sign * weights)
         if half.any():  # A.T and (...).T are in BLAS's order of columns, so nothing is copied
-            syrk(sign, scaled(X, half).T, beta=1.0, c=A.T, lower=True, overwrite_c=True)
+            syrk(sign, times(X, half[:, None]).T, beta=1.0, c=A.T, lower=True, overwrite_c=True)
 
 
 def mirrored(A: ndarray) -> ndarray:

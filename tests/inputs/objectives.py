@@ -57,23 +57,41 @@ def bad_examples(kind, make):
     yield refused(f"{kind}: infinity in X", make, with_inf, Y, saying="infinity")
     yield refused(f"{kind}: 8-bit pixels", make, pixels, Y, saying="8-bit")
     yield refused(f"{kind}: X of strings", make, X.astype(str), Y, saying="numbers")
-    yield refused(f"{kind}: X of objects", make, X.astype(object), Y, saying="numbers")
+    text = X.astype(object)
+    text[2, 1] = "0.5"
+    yield refused(f"{kind}: X of objects, one of them text", make, text, Y, saying="0.5")
+    table = pd.DataFrame({"area": X[:, 0], "town": "Bern"})
+    yield refused(f"{kind}: a table with text", make, table, Y, saying="'town'.*'Bern'")
+    table = pd.DataFrame({"area": X[:, 0], "year": with_nan[:, 0]})
+    yield refused(f"{kind}: a table with a gap", make, table, Y, saying="'year'.*NaN")
+    table = pd.DataFrame({"area": X[:, 0], "year": pd.array([None, *range(29)], dtype="Int64")})
+    yield refused(f"{kind}: a table with a gap in whole numbers", make, table, Y, saying="'year'")
+    table = pd.DataFrame({"area": X[:, 0], "built": pd.Timestamp("2020-01-01")})
+    yield refused(f"{kind}: a table with dates", make, table, Y, saying="'built'.*datetime")
     yield refused(f"{kind}: X complex", make, X + 1j, Y, saying="numbers")
     yield refused(f"{kind}: X of dates", make, X.astype("datetime64[s]"), Y, saying="numbers")
-    yield refused(
-        f"{kind}: X sparse", make, scipy.sparse.csr_matrix(X), Y, saying="sparse|shape|dense"
-    )
+    sparse = scipy.sparse.csr_matrix(X)
+    if kind != "Linear":
+        yield refused(f"{kind}: X sparse", make, sparse, Y, saying="LinearObjective")
+    sparse.data[0] = np.nan
+    yield refused(f"{kind}: X sparse with NaN", make, sparse, Y, saying="NaN|LinearObjective")
 
 
 def bad_labels_and_penalties(kind, make):
     words = np.where(Y > 0, "spam", "ham")
-    yield refused(f"{kind}: labels of shape (n, 1)", make, X, Y[:, None], saying="shape")
+    yield refused(
+        f"{kind}: labels of shape (n, 1)", lambda: up_loss(make(X, Y[:, None])), saying="shape"
+    )
     yield refused(f"{kind}: infinite labels", make, X, np.full(30, np.inf), saying="infinity|label")
     yield refused(f"{kind}: labels that are words", make, X, words, saying="numbers")
     bad = {"negative": -1, "NaN": np.nan, "infinite": np.inf, "a string": "0.1", "None": None}
     bad |= {"too long": np.ones(5), "partly negative": np.array([1.0, -1, 1])}
     for what, l2 in bad.items():
         yield refused(f"{kind}: l2 {what}", make, X, Y, l2, saying="l2")
+
+
+def up_loss_of_table(objective, columns):
+    return Influence(objective, THETA).up_loss(pd.DataFrame(X_TEST, columns=columns), Y_TEST)
 
 
 def odd_examples(kind, make):
@@ -86,7 +104,7 @@ def odd_examples(kind, make):
         return right(f"{kind}: {name}", answer, X, y, l2, expected=UP_LOSS)
 
     def other(name, X=X, y=Y, l2=0.1):
-        expected = up_loss_by_hand(X=np.asarray(X), y=np.asarray(y), l2=float(l2))
+        expected = up_loss_by_hand(X=np.asarray(X, float), y=np.asarray(y), l2=float(l2))
         return right(f"{kind}: {name}", answer, X, y, l2, expected=expected)
 
     backwards = np.arange(30)[::-1]
@@ -94,6 +112,33 @@ def odd_examples(kind, make):
     np.save(FOLDER / f"{kind}.npy", X)
     yield same("lists", X.tolist(), Y.tolist())
     yield same("a DataFrame and a Series with an index of their own", frame, series)
+    yield same("objects that are numbers", X.astype(object), list(map(int, Y)))
+    nullable = frame.astype({0: "Float64"}).assign(**{"yes": pd.array(Y > 0, dtype="boolean")})
+    yield right(
+        f"{kind}: a table of nullable numbers",
+        lambda: up_loss(make(nullable.drop(columns="yes"), series.astype(int).astype("Int64"))),
+        expected=UP_LOSS,
+    )
+    yield other(
+        "a table of numbers and truth values",
+        pd.DataFrame({"a": X[:, 0], "b": X[:, 1] > 0, "c": 1}),
+    )
+    yield other("half precision", X.astype(np.float16))
+    yield other("truth values", X > 0)
+    if kind == "Linear":
+        for form in ("csr", "csc", "coo", "lil"):
+            for matrix in (scipy.sparse.csr_matrix(X), scipy.sparse.csr_array(X)):
+                yield same(f"sparse, {type(matrix.asformat(form)).__name__}", matrix.asformat(form))
+    yield refused(
+        f"{kind}: test points whose columns have another order",
+        lambda: up_loss_of_table(make(pd.DataFrame(X, columns=[*"abc"]), Y), [*"bac"]),
+        saying="columns of training",
+    )
+    yield right(
+        f"{kind}: test points in a table",
+        lambda: up_loss_of_table(make(pd.DataFrame(X, columns=[*"abc"]), Y), [*"abc"]),
+        expected=UP_LOSS,
+    )
     yield same("Fortran order", np.asfortranarray(X))
     yield same(
         "arrays with gaps", np.repeat(np.repeat(X, 2, 0), 2, 1)[::2, ::2], np.repeat(Y, 2)[::2]
