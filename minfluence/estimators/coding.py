@@ -29,8 +29,8 @@ class Coding:
         Value of the last column, which carries the intercept; 0 for no such column.
     kind : {"number", "sign", "code", "signs"}
         What becomes of labels, as in the table of conventions.
-    classes : array, shape (k,)
-        The estimator's classes; empty for numbers.
+    classes : array, shape (k,), or None
+        The estimator's classes; None for numbers.
     n_targets : int or None
         Columns of y; None where y is one number for each example.
     """
@@ -41,7 +41,7 @@ class Coding:
     features: Callable | None
     intercept: float
     kind: str
-    classes: np.ndarray
+    classes: np.ndarray | None
     n_targets: int | None
 
     def __call__(self, X: Any, y: Any) -> tuple[Any, np.ndarray]:
@@ -74,18 +74,20 @@ class Coding:
 
     def labels(self, y: Any) -> np.ndarray:
         """Labels in the objective's own coding.  (m,), or (m, n_targets) for several targets."""
-        if self.kind == "number":
+        codes = self.codes(y)
+        if codes is None or self.classes is None:
             y = validate.finite("y", y)
             return (_one_column(y) if self.n_targets is None else y).astype(float)
-        codes = self.codes(y)
         if self.kind == "sign":
             return 2 * codes - 1
         if self.kind == "signs":
             return 2.0 * (codes[:, None] == np.arange(len(self.classes))) - 1
         return codes
 
-    def codes(self, y: Any) -> np.ndarray:
-        """Which of the classes each label is.  (m,) -> (m,)."""
+    def codes(self, y: Any) -> np.ndarray | None:
+        """Which of the classes each label is, None for numbers.  (m,) -> (m,)."""
+        if self.classes is None:
+            return None
         y = _one_column(np.asarray(validate.unmasked("y", y)))
         if y.ndim != 1:
             raise ValueError(
@@ -114,7 +116,7 @@ def coding(estimator: Any, steps: tuple, convention: Convention, X: Any) -> Codi
         None,
         float(scaling) if free else 0.0,
         convention.labels,
-        np.asarray(getattr(estimator, "classes_", [])),
+        getattr(estimator, "classes_", None),
         len(estimator.coef_) if convention.labels == "number" and _is_table(estimator) else None,
     )
     if not hasattr(estimator, "dual_coef_"):
