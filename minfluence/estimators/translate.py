@@ -125,6 +125,11 @@ def from_sklearn(
     ValueError
         For an estimator of another kind, and for one that is not at a minimum on these examples.
 
+    Warns
+    -----
+    NotConverged
+        Where its solver stopped early, but not far off: `theta` is the minimum all the same.
+
     Examples
     --------
     >>> objective, theta, code = from_sklearn(estimator, X, y)  # doctest: +SKIP
