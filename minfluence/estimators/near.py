@@ -67,7 +67,8 @@ NO_MINIMUM = (
 )
 UNKNOWN_CAUSE = (
     "fitted again on these examples it comes no closer, also with a smaller tol, so scale the "
-    "features with StandardScaler, and if it stays away, report that its translation is wrong"
+    "features with StandardScaler, take a solver that is not stochastic, and if it stays away, "
+    "report that its translation is wrong"
 )
 
 
