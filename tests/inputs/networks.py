@@ -1,5 +1,6 @@
 """Torch modules and the package's own networks: their labels, their options."""
 
+import copy
 from functools import partial
 
 import numpy as np
@@ -31,6 +32,8 @@ def cases():
     yield from of_torch_options()
     yield from of_torch_modules()
     yield from of_torch_labels()
+    yield from of_torch_layers()
+    yield from of_torch_inputs()
     yield from of_labels()
 
 
@@ -155,6 +158,124 @@ def of_torch_labels():
                 y,
                 expected=linear(X, Y).risk(THETA),
             )
+
+
+class Attentive(nn.Module):
+    """The mean over positions of two-head self-attention."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.attention, self.last = nn.MultiheadAttention(4, 2, batch_first=True), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.last(self.attention(x, x, x)[0].mean(1))
+
+
+def curvature(made, inputs, loss=CROSS_ENTROPY, y=Y_BINARY):
+    """A product with the Hessian, and the same by differences of gradients in a training loop."""
+    objective = TorchObjective.from_module(made.eval(), loss, inputs, y)
+    theta, v = objective.flatten(made), np.random.default_rng(0).standard_normal(objective.p)
+    plain = copy.deepcopy(made).double()
+    parameters = list(plain.parameters())
+
+    def gradient(theta):
+        nn.utils.vector_to_parameters(torch.tensor(theta), parameters)
+        mean = loss(plain(torch.tensor(inputs)), torch.tensor(y)).mean()
+        return nn.utils.parameters_to_vector(torch.autograd.grad(mean, parameters)).numpy()
+
+    ends = [gradient(theta + sign * 1e-6 * v) for sign in (1, -1)]
+    return objective.hvp(theta, v), (ends[0] - ends[1]) / 2e-6
+
+
+def of_torch_layers():
+    """Layers without a rule that derivatives of torch need, or with a wrong one."""
+    torch.manual_seed(0)
+    sequences, rng = np.random.default_rng(3).standard_normal((30, 3, 4)), np.random.default_rng(4)
+    encoder = nn.TransformerEncoderLayer(4, 2, 6, batch_first=True)
+    flat = nn.Sequential(encoder, nn.Flatten(), nn.Linear(12, 2))
+    yield agree("Torch: attention", curvature, Attentive(), sequences)
+    yield agree("Torch: a transformer layer", curvature, flat, sequences)
+    words = nn.Sequential(nn.Embedding(5, 2), nn.Flatten(), nn.Linear(6, 2))
+    yield agree("Torch: words, as whole numbers", curvature, words, rng.integers(0, 5, (30, 3)))
+    image = nn.Unflatten(1, (4, 1, 1))
+    for name, layer in {
+        "Hardsigmoid": nn.Hardsigmoid(),
+        "CrossMapLRN2d": module(image, nn.CrossMapLRN2d(2), nn.Flatten()),
+    }.items():
+        yield refused(
+            f"Torch: {name}, which has no second derivative",
+            of_module,
+            module(nn.Linear(3, 4), layer, nn.Linear(4, 2)),
+            Y_BINARY,
+            saying=f"second derivative.*{name}",
+        )
+
+
+def of_torch_inputs():
+    """Several inputs, several targets, data sets; labels of a kind that the loss does not take."""
+
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.words, self.last = nn.Embedding(5, 2), nn.Linear(5, 2)
+
+        def forward(self, ids, x):
+            return self.last(torch.cat([self.words(ids), x], 1))
+
+    ids = np.random.default_rng(5).integers(0, 5, 30)
+    made = partial(TorchObjective.from_module, Both(), CROSS_ENTROPY)
+    pairs = torch.utils.data.TensorDataset(*map(torch.tensor, (ids, X, Y_BINARY)))
+    loader = torch.utils.data.DataLoader(pairs, batch_size=7, shuffle=True)
+    theta = np.random.default_rng(6).standard_normal(22)
+    E = theta[:10].reshape(5, 2)[ids]
+    S = np.c_[E, X] @ theta[10:20].reshape(2, 5).T + theta[20:]
+    expected = (np.logaddexp(*S.T) - S[np.arange(30), Y_BINARY]).mean()
+    for name, given in {
+        "a tuple": ((ids, X), Y_BINARY),
+        "a dict": ({"ids": ids, "x": X}, Y_BINARY),
+        "a dict with its labels": ({"ids": ids, "x": X, "labels": Y_BINARY}, "labels"),
+        "a data set": (pairs,),
+        "a loader": (loader,),
+    }.items():
+        yield right(
+            f"Torch: {name} of inputs",
+            lambda given: made(*given).risk(theta),
+            given,
+            expected=expected,
+        )
+    yield right(
+        "Torch: several targets",
+        lambda: TorchObjective.from_module(
+            nn.Linear(3, 2), lambda S, y: ((S - y) ** 2).sum(1), X, X[:, :2]
+        ).risk(np.zeros(8)),
+        expected=(X[:, :2] ** 2).sum(1).mean(),
+    )
+    bad = {
+        "a tuple of other lengths": (((ids[:5], X), Y_BINARY), "row"),
+        "no labels": ((X,), "labels"),
+        "a name of labels that is not there": (({"ids": ids, "x": X}, "labels"), "labels"),
+        "words out of range": (((ids + 1, X), Y_BINARY), "vocabulary"),
+    }
+    for name, (given, saying) in bad.items():
+        yield refused(f"Torch: {name}", made, *given, saying=saying)
+    logistic = partial(nn.functional.binary_cross_entropy_with_logits, reduction="none")
+    yield refused(
+        "Torch: whole-number labels for binary cross-entropy",
+        of_module,
+        nn.Linear(3, 1),
+        Y_BINARY,
+        lambda S, y: logistic(S[:, 0], y),
+        saying=r"pass y\.astype\(float\)",
+    )
+    yield refused(
+        "Torch: half precision",
+        lambda: TorchObjective.from_module(
+            nn.Linear(3, 2).half(), CROSS_ENTROPY, X, Y_BINARY, dtype=np.float16
+        ),
+        saying="float64 or float32",
+    )
 
 
 def of_labels():
