@@ -31,9 +31,10 @@ from minfluence.solvers import NotConverged, NotPositiveDefinite, cg, direct, fa
 from minfluence.stochastic import Diverged, lissa, neumann
 
 if TYPE_CHECKING:
-    from minfluence import attacks, attribution, audit, book, checks, lds
+    from minfluence import attacks, attribution, audit, book, checks, diagnostics, lds
     from minfluence.attacks import Attack, attack
     from minfluence.book import data
+    from minfluence.diagnostics import cooks_distance, leverage
     from minfluence.estimators import Translation, from_sklearn
     from minfluence.objectives.ranks import RankLost, Ranks
     from minfluence.objectives.sharded import Chunks, ShardedObjective
@@ -55,9 +56,12 @@ _LATER = {  # name -> the module that has it; a module has itself
     "audit": "audit",
     "book": "book",
     "checks": "checks",
+    "cooks_distance": "diagnostics",
     "data": "book.data",
+    "diagnostics": "diagnostics",
     "from_sklearn": "estimators",
     "lds": "lds",
+    "leverage": "diagnostics",
     "save_up_loss": "saved_scores",
 }
 
@@ -95,13 +99,16 @@ __all__ = [
     "book",
     "cg",
     "checks",
+    "cooks_distance",
     "data",
     "dense",
+    "diagnostics",
     "direct",
     "factorize",
     "fit",
     "from_sklearn",
     "lds",
+    "leverage",
     "lissa",
     "models",
     "neumann",

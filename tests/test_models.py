@@ -8,18 +8,33 @@ from numpy.testing import assert_allclose
 from problems import LOSSES, central_difference, make_examples
 from scipy import stats
 from scipy.special import gammaln, log_softmax
-from sklearn.linear_model import HuberRegressor
+from sklearn.linear_model import HuberRegressor, PoissonRegressor
+from sklearn.metrics import mean_tweedie_deviance
 from sklearn.svm import SVC
 
 from minfluence import AutogradObjective, LinearObjective, checks, fit, models
 from minfluence.models.convolutional import CONVOLUTIONS
 from minfluence.models.layers import cut
 
+RNG = np.random.default_rng(5)
+MORE = {  # name -> loss, and labels for it
+    "multi_target_squared": (models.multi_target_squared(3), RNG.standard_normal((6, 3))),
+    "squared_epsilon_insensitive": (models.squared_epsilon_insensitive(0.3), np.arange(6.0) / 3),
+    "gamma": (models.gamma, RNG.gamma(2.0, size=6)),
+    "tweedie": (models.tweedie(1.4), np.array([0.0, 0.3, 2.0, 0.0, 1.0, 7.0])),
+    "poisson_exposure": (
+        models.poisson_exposure,
+        np.column_stack([[0, 3, 1, 0, 2, 5], [0.1, 2.0, 1.0, 30.0, 1.5, 4.0]]),
+    ),
+}
+LABELS = {name: make_examples(name, 6)[1] for name in LOSSES} | {k: y for k, (_, y) in MORE.items()}
+LOSSES = LOSSES | {name: loss for name, (loss, _) in MORE.items()}
+EXPONENTIAL = ("poisson", "poisson_exposure", "gamma", "tweedie")  # e^10,000 is no double
+
 
 def scores(name, k=None):
     """Scores (n, c), or (n, c, k), and labels."""
-    _, y = make_examples(name, 6)
-    c = LOSSES[name].n_outputs
+    y, c = LABELS[name], LOSSES[name].n_outputs
     return np.random.default_rng(0).standard_normal((6, c) if k is None else (6, c, k)), y
 
 
@@ -56,7 +71,7 @@ def test_softmax_of_two_classes_is_the_logistic_loss_of_their_difference():
     assert_allclose(two, models.logistic(Theta[:, 1] - Theta[:, 0], X, y), rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", [k for k in LOSSES if k != "poisson"])  # e^10,000 is no double
+@pytest.mark.parametrize("name", [k for k in LOSSES if k not in EXPONENTIAL])
 def test_huge_margins_neither_overflow_nor_turn_into_nan(name):
     S, y = scores(name)
     loss, T = LOSSES[name], np.ones((6, LOSSES[name].n_outputs, 1))
@@ -164,6 +179,110 @@ def test_a_poisson_fit_survives_a_first_step_into_overflow():
         warnings.simplefilter("ignore", RuntimeWarning)  # exp of a step that is not taken
         theta = fit(LinearObjective(models.poisson, X, np.full(4, 5000.0))).theta
     assert_allclose(theta, np.log(5000), rtol=1e-8)
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_a_new_loss_has_the_same_derivatives_in_closed_form_and_by_autograd(name):
+    X, (loss, y) = np.random.default_rng(1).standard_normal((6, 4)), MORE[name]
+    theta = 0.3 * np.random.default_rng(2).standard_normal(4 * loss.n_outputs)
+    fast, slow = (kind(loss, X, y, 0.1) for kind in (LinearObjective, AutogradObjective))
+    assert fast.risk(theta) == pytest.approx(slow.risk(theta), rel=1e-12)
+    assert_allclose(fast.grad(theta), slow.grad(theta), rtol=1e-9, atol=1e-12)
+    assert_allclose(fast.hessian(theta), slow.hessian(theta), rtol=1e-9, atol=1e-12)
+
+
+def test_several_targets_are_as_many_fits_of_one():
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((20, 3)), rng.standard_normal((20, 2))
+    both = fit(LinearObjective(models.multi_target_squared(2), X, Y, 0.1)).theta.reshape(3, 2)
+    for j in range(2):
+        one = fit(LinearObjective(models.squared, X, Y[:, j], 0.1)).theta
+        assert_allclose(both[:, j], one, rtol=1e-9)
+
+
+def test_the_gamma_and_the_tweedie_loss_are_half_the_deviance_up_to_a_constant():
+    X = np.random.default_rng(0).standard_normal((6, 4))
+    theta = np.arange(4.0) / 5
+    for name, power in (("gamma", 2), ("tweedie", 1.4), ("poisson", 1)):
+        y = LABELS[name] + (name == "poisson")
+        distances = [
+            LOSSES[name](t, X, y)
+            - [mean_tweedie_deviance([y[i]], [np.exp(X[i] @ t)], power=power) / 2 for i in range(6)]
+            for t in (theta, 0 * theta)
+        ]
+        assert_allclose(*distances, rtol=1e-12, atol=1e-14)
+
+
+def test_the_tweedie_loss_goes_over_into_poisson_and_gamma():
+    S, y = np.linspace(-1, 1, 6)[:, None], np.arange(1.0, 7.0)
+    for power, end in ((1 + 1e-7, models.poisson), (2 - 1e-7, models.gamma)):
+        assert_allclose(models.tweedie(power).slope(S, y), end.slope(S, y), rtol=1e-5, atol=1e-5)
+
+
+def test_an_exposure_is_an_offset_and_is_scikit_learns_weight_of_a_rate():
+    rng = np.random.default_rng(0)
+    X, E = rng.standard_normal((60, 3)), rng.uniform(0.1, 10, 60)
+    counts = rng.poisson(E * np.exp(X @ [0.5, -0.3, 0.2]))
+    o = LinearObjective(models.poisson_exposure, X, np.column_stack([counts, E]), fold_l2=False)
+    theta = fit(o).theta
+    rates = LinearObjective(models.poisson, X, counts / E).reweighted(E / 60)
+    assert_allclose(rates.grads(np.eye(3), rates.weights[:, None] * np.ones(3)),
+                    o.grads(np.eye(3), o.weights[:, None] * np.ones(3)), rtol=1e-9)  # fmt: skip
+    assert_allclose(rates.hessian(theta), o.hessian(theta), rtol=1e-9)
+    theirs = PoissonRegressor(alpha=0, fit_intercept=False, tol=1e-10, max_iter=1000)
+    theirs.fit(X, counts / E, sample_weight=E)
+    assert_allclose(theta, theirs.coef_, rtol=1e-6)
+    # log E as an offset: one more feature whose coefficient is 1
+    with_offset = LinearObjective(models.poisson, np.column_stack([X, np.log(E)]), counts)
+    assert_allclose(with_offset.grad(np.append(theta, 1.0))[:3], 0, atol=1e-9)
+
+
+def test_the_tube_of_the_squared_epsilon_insensitive_loss_neither_pushes_nor_resists():
+    loss, y = models.squared_epsilon_insensitive(0.5), np.zeros(4)
+    S = np.array([[-1.5], [-0.4], [0.2], [2.0]])
+    assert_allclose(loss.value(S, y), [1.0, 0, 0, 2.25])
+    assert_allclose(loss.slope(S, y)[:, 0], [-2, 0, 0, 3])
+    assert_allclose(loss.curvature(S, y)[:, 0], [2, 0, 0, 2])
+    thin = models.squared_epsilon_insensitive(0.0)  # without a tube: twice the squared loss
+    assert_allclose(thin.curvature(y[:, None], y), 2 * models.squared.curvature(y[:, None], y))
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "words"),
+    [
+        (models.gamma, [1, 0], "amounts greater than 0, got 0: .*use poisson or tweedie"),
+        (models.tweedie(1.5), [1, -1], "amounts of at least 0, got -1: use squared or huber"),
+        (models.poisson_exposure, [1, 2], r"y of shape \(n, 2\), counts and .*got \(2,\)"),
+        (models.poisson_exposure, [[1, 2], [1, 0]], "exposures greater than 0, got 0"),
+        (models.poisson_exposure, [[-1, 2], [1, 1]], "counts of at least 0, got -1"),
+        (models.multi_target_squared(3), [[1, 2], [1, 0]], r"shape \(n, 3\).*got \(2, 2\)"),
+        (models.multi_target_squared(2), [1, 2], r"shape \(n, 2\).*use squared for y of shape"),
+        *(
+            (loss, [[1, 1], [1, 1]], r"y of shape \(n,\), got \(2, 2\): use multi_target_squared")
+            for name, loss in LOSSES.items()
+            if name not in ("multi_target_squared", "poisson_exposure")
+        ),
+    ],
+)
+def test_labels_that_a_loss_does_not_know_are_refused(loss, y, words):
+    with pytest.raises(ValueError, match=words):
+        loss.check_labels(np.array(y), True)
+
+
+@pytest.mark.parametrize("power", [0, 1, 2, 3, np.nan])
+def test_a_power_of_another_loss_is_refused(power):
+    with pytest.raises(ValueError, match="power must lie between 1 and 2, got .*use poisson for 1"):
+        models.tweedie(power)
+
+
+@pytest.mark.parametrize("make", [models.softmax, models.centered_softmax])
+def test_the_remedy_for_missing_classes_is_one_that_works(make):
+    X = np.ones((2, 1))
+    with pytest.raises(ValueError, match=r"\[1\] never occurs: relabel .*use softmax\(2\)"):
+        LinearObjective(make(3), X, [0, 2])
+    models.softmax(2).check_labels(np.array([0, 1]), True)
+    with pytest.raises(ValueError, match=r"\[1, 2\] never occurs: one class alone needs no model"):
+        LinearObjective(make(3), X, [0, 0])
 
 
 # Softmax whose scores sum to zero ---------------------------------------------------------------

@@ -33,6 +33,7 @@ from random_problems import (
 from random_ranks import few_problems
 
 import minfluence as mi
+from minfluence.minimum import in_natural_units
 
 IN_MEMORY = [kind for kind in KINDS if " " not in kind]
 FEW_KINDS = [*IN_MEMORY, "linear parts", "linear chunks"]  # where each is fitted several times
@@ -261,10 +262,11 @@ def check_report(problem, influence, curvature, s_test, solver):
         solved = np.linalg.solve(H, B.T).T
         backward = 1 + np.max(np.linalg.norm(H, 2) * norm(solved) / norm(B))
         assert report.residual <= 64 * eps * backward, f"{report.residual} on {H}"
-    push = np.sqrt(np.mean(norm(r.weights[:, None] * r.example_grads) ** 2))
+    units = in_natural_units(problem.objective)[1]
+    push = np.sqrt(np.mean(norm(units * r.weights[:, None] * r.example_grads) ** 2))
     # of eight random directions: a factor of 10 has a chance below 1e-6
     assert push / 10 <= report.example_push <= 10 * push or push < np.finfo(problem.dtype).tiny
-    problem.agrees("grad_norm", report.grad_norm, lambda r: norm(r.grad))
+    problem.agrees("grad_norm", report.grad_norm, lambda r: norm(units * r.grad))
 
 
 @examples(1.2)
@@ -352,7 +354,8 @@ def test_fit_goes_to_the_minimum(problem):
     start = problem.given(r.V[:, 0]) if problem.name == "tanh" else None
     with quiet():
         fit = mi.fit(problem.objective, start)
-    push = np.sqrt(np.mean(norm(r.weights[:, None] * r.example_grads) ** 2))
+    units = in_natural_units(problem.objective)[1]
+    push = np.sqrt(np.mean(norm(units * r.weights[:, None] * r.example_grads) ** 2))
     most = check_minimum("fit", problem, fit.theta, push)
     assert fit.converged and fit.theta.dtype == problem.dtype
     if problem.name in ONE_MINIMUM:

@@ -71,7 +71,12 @@ class LinearLoss(ABC):
         return Q[:, :, None] * T
 
     def check_labels(self, y: ndarray, training: bool) -> None:
-        """Refuse labels that are not the ones this loss expects; here any number will do."""
+        """Refuse labels that are not the ones this loss expects; here one number for each."""
+        if y.ndim != 1:
+            raise ValueError(
+                f"{self} expects one label for each example, y of shape (n,), got {y.shape}: "
+                "use multi_target_squared(n_targets) for several numbers, or y.ravel() for one."
+            )
 
 
 def _hot(label: ndarray, S: ndarray) -> ndarray:
@@ -83,6 +88,11 @@ def _hot(label: ndarray, S: ndarray) -> ndarray:
 def column(y: ndarray, S: ndarray) -> ndarray:
     """Labels (n,) with the axes and the precision of the scores, so that they broadcast."""
     return y.reshape(-1, *[1] * (S.ndim - 1)).astype(S.dtype)
+
+
+def columns(y: ndarray, S: ndarray) -> ndarray:
+    """The same for labels (n, c), one for each score."""
+    return y.reshape(*y.shape, *[1] * (S.ndim - 2)).astype(S.dtype)
 
 
 # Numbers as labels --------------------------------------------------------------------------------
@@ -100,6 +110,73 @@ class Squared(LinearLoss):
 
     def curvature(self, S: ndarray, y: ndarray) -> ndarray:
         return onp.ones_like(S)
+
+
+@dataclass(frozen=True)
+class MultiTargetSquared(LinearLoss):
+    """Squared loss of several numbers for each example, ``sum_j (s_j - y_j)**2 / 2``.
+
+    Attributes
+    ----------
+    n_targets : int
+        Every target has its own score: theta holds a (d, n_targets) matrix, flattened by rows, and
+        labels y have shape (n, n_targets).
+    """
+
+    n_targets: int
+
+    def __post_init__(self) -> None:
+        validate.count("n_targets", self.n_targets)
+
+    @property
+    def n_outputs(self) -> int:
+        """Scores per example, one for each target."""
+        return self.n_targets
+
+    def value(self, S: ndarray, y: ndarray) -> ndarray:
+        return 0.5 * np.sum((S - columns(y, S)) ** 2, axis=1)
+
+    def slope(self, S: ndarray, y: ndarray) -> ndarray:
+        return S - columns(y, S)
+
+    def curvature(self, S: ndarray, y: ndarray) -> ndarray:
+        return onp.ones_like(S)
+
+    def check_labels(self, y: ndarray, training: bool) -> None:
+        if y.ndim != 2 or y.shape[1] != self.n_targets:
+            raise ValueError(
+                f"{self} expects y of shape (n, {self.n_targets}), one column for each target, "
+                f"got {y.shape}: pass the right n_targets, or use squared for y of shape (n,)."
+            )
+
+
+@dataclass(frozen=True)
+class SquaredEpsilonInsensitive(LinearLoss):
+    """Squared distance from a tube around the label, ``max(0, abs(s - y) - epsilon)**2``.
+
+    Inside the tube an example neither pushes nor resists, like one beyond the margin of the squared
+    hinge: support vector regression.
+
+    Attributes
+    ----------
+    epsilon : float
+        Half the width of the tube, in the units of the labels, at least 0.
+    """
+
+    epsilon: float
+
+    def __post_init__(self) -> None:
+        validate.number("epsilon", self.epsilon)
+
+    def value(self, S: ndarray, y: ndarray) -> ndarray:
+        return np.maximum(0.0, np.abs(S - column(y, S)) - self.epsilon)[:, 0] ** 2
+
+    def slope(self, S: ndarray, y: ndarray) -> ndarray:
+        r = S - column(y, S)
+        return 2.0 * (r - onp.clip(r, -self.epsilon, self.epsilon))
+
+    def curvature(self, S: ndarray, y: ndarray) -> ndarray:
+        return 2.0 * (onp.abs(S - column(y, S)) >= self.epsilon).astype(S.dtype)
 
 
 @dataclass(frozen=True)
@@ -138,6 +215,9 @@ class Huber(LinearLoss):
         return (onp.abs(S - column(y, S)) <= self.delta).astype(S.dtype)
 
 
+# Counts and amounts, whose mean is exp(s) ---------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class Poisson(LinearLoss):
     """Poisson loss of counts with mean exp(s), ``exp(s) - y s``.
@@ -155,11 +235,114 @@ class Poisson(LinearLoss):
         return onp.exp(S)
 
     def check_labels(self, y: ndarray, training: bool) -> None:
-        if (y < 0).any():
+        super().check_labels(y, training)
+        _refuse_negative(self, "counts or rates", y)
+
+
+@dataclass(frozen=True)
+class PoissonExposure(LinearLoss):
+    """Poisson loss of counts seen during an exposure E, with mean E exp(s): ``E exp(s) - y s``.
+
+    Labels have shape (n, 2): the count, and its exposure (person-years, policy-years, area). The
+    offset of a Poisson regression is log(E). scikit-learn, which knows no offset, takes the rate
+    y / E as label and E as the weight of the example: that is the same loss, and so are then all
+    derivatives, as long as a weight w_i of this objective is a weight w_i E_i of the other.
+    """
+
+    def value(self, S: ndarray, y: ndarray) -> ndarray:
+        return (column(y[:, 1], S) * np.exp(S) - column(y[:, 0], S) * S)[:, 0]
+
+    def slope(self, S: ndarray, y: ndarray) -> ndarray:
+        return column(y[:, 1], S) * onp.exp(S) - column(y[:, 0], S)
+
+    def curvature(self, S: ndarray, y: ndarray) -> ndarray:
+        return column(y[:, 1], S) * onp.exp(S)
+
+    def check_labels(self, y: ndarray, training: bool) -> None:
+        if y.ndim != 2 or y.shape[1] != 2:
             raise ValueError(
-                f"{self} expects counts or rates of at least 0, got {y.min():g}: "
-                "use squared or huber for labels of either sign."
+                f"{self} expects y of shape (n, 2), counts and their exposures, got {y.shape}: "
+                "use np.column_stack([counts, exposures]), or poisson where all are exposed alike."
             )
+        _refuse_negative(self, "counts", y[:, 0])
+        _refuse_zero(self, "exposures", y[:, 1])
+
+
+@dataclass(frozen=True)
+class Gamma(LinearLoss):
+    """Gamma loss of amounts with mean exp(s), ``y exp(-s) + s``: half the deviance, but for log(y).
+
+    An error of 10 % costs the same for small amounts and for large ones.
+    """
+
+    def value(self, S: ndarray, y: ndarray) -> ndarray:
+        return (column(y, S) * np.exp(-S) + S)[:, 0]
+
+    def slope(self, S: ndarray, y: ndarray) -> ndarray:
+        return 1.0 - column(y, S) * onp.exp(-S)
+
+    def curvature(self, S: ndarray, y: ndarray) -> ndarray:
+        return column(y, S) * onp.exp(-S)
+
+    def check_labels(self, y: ndarray, training: bool) -> None:
+        super().check_labels(y, training)
+        _refuse_zero(self, "amounts", y)
+
+
+@dataclass(frozen=True)
+class Tweedie(LinearLoss):
+    """Tweedie loss, between Poisson and gamma: amounts of which some are exactly zero.
+
+    With mean m = exp(s) it is ``m**(2 - power) / (2 - power) - y m**(1 - power) / (1 - power)``,
+    half the deviance up to what theta does not see.
+
+    Attributes
+    ----------
+    power : float
+        The variance grows as ``m**power``. Between 1 and 2, where the loss is convex; `poisson`
+        and `gamma` are the ends.
+    """
+
+    power: float
+
+    def __post_init__(self) -> None:
+        if not 1 < self.power < 2:
+            raise ValueError(
+                f"power must lie between 1 and 2, got {self.power!r}: use poisson for 1, gamma "
+                "for 2, and squared for 0; beyond them the loss is not convex."
+            )
+
+    def value(self, S: ndarray, y: ndarray) -> ndarray:
+        a, b = 2.0 - self.power, 1.0 - self.power
+        return (np.exp(a * S) / a - column(y, S) * np.exp(b * S) / b)[:, 0]
+
+    def slope(self, S: ndarray, y: ndarray) -> ndarray:
+        a, b = 2.0 - self.power, 1.0 - self.power
+        return onp.exp(a * S) - column(y, S) * onp.exp(b * S)
+
+    def curvature(self, S: ndarray, y: ndarray) -> ndarray:
+        a, b = 2.0 - self.power, 1.0 - self.power
+        return a * onp.exp(a * S) - b * column(y, S) * onp.exp(b * S)
+
+    def check_labels(self, y: ndarray, training: bool) -> None:
+        super().check_labels(y, training)
+        _refuse_negative(self, "amounts", y)
+
+
+def _refuse_negative(loss: LinearLoss, what: str, y: ndarray) -> None:
+    if (y < 0).any():
+        raise ValueError(
+            f"{loss} expects {what} of at least 0, got {y.min():g}: "
+            "use squared or huber for labels of either sign."
+        )
+
+
+def _refuse_zero(loss: LinearLoss, what: str, y: ndarray) -> None:
+    if (y <= 0).any():
+        raise ValueError(
+            f"{loss} expects {what} greater than 0, got {y.min():g}: "
+            "leave those examples out, or use poisson or tweedie(power) for amounts that may be 0."
+        )
 
 
 # Labels -1 and +1 ---------------------------------------------------------------------------------
@@ -170,6 +353,7 @@ class MarginLoss(LinearLoss):
     """A loss of the margin y s, for labels -1 and +1."""
 
     def check_labels(self, y: ndarray, training: bool) -> None:
+        super().check_labels(y, training)
         remedy = "map 0/1 labels with y = 2 * y - 1"
         validate.labels(y, (-1, 1), f"{self} expects labels -1 and +1", remedy)
 
@@ -306,6 +490,7 @@ class Softmax(LinearLoss):
         return PU
 
     def check_labels(self, y: ndarray, training: bool) -> None:
+        super().check_labels(y, training)
         c = self.n_classes
         validate.labels(
             y,
@@ -315,11 +500,18 @@ class Softmax(LinearLoss):
         )
         missing = sorted(set(range(c)) - set(onp.unique(y).astype(int).tolist()))
         if training and missing:
+            left = c - len(missing)
             raise ValueError(
                 f"{self} expects every class among the training labels, but {missing} never "
-                f"occurs: relabel the classes 0 .. {c - len(missing) - 1} without gaps and use "
-                f"softmax({c - len(missing)})."
+                f"occurs: {_remedy_for_missing(left)}."
             )
+
+
+def _remedy_for_missing(left: int) -> str:
+    """What to do when so many classes are left."""
+    if left < 2:
+        return "one class alone needs no model, so add examples of another"
+    return f"relabel the classes 0 .. {left - 1} without gaps and use softmax({left})"
 
 
 @dataclass(frozen=True)
@@ -386,6 +578,8 @@ def contrasts(n_classes: int) -> ndarray:
 
 # As one writes them -------------------------------------------------------------------------------
 
-squared, poisson = Squared(), Poisson()
+squared, poisson, gamma, poisson_exposure = Squared(), Poisson(), Gamma(), PoissonExposure()
 logistic, hinge, squared_hinge = Logistic(), Hinge(), SquaredHinge()
 huber, smooth_hinge, softmax, centered_softmax = Huber, SmoothHinge, Softmax, CenteredSoftmax
+multi_target_squared, squared_epsilon_insensitive = MultiTargetSquared, SquaredEpsilonInsensitive
+tweedie = Tweedie

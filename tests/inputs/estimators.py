@@ -1,20 +1,28 @@
 """Fitted scikit-learn estimators, against scores that the estimators themselves give."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import scipy.sparse
 from scipy.optimize import minimize
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import (
+    GammaRegressor,
     Lasso,
+    LinearRegression,
     LogisticRegression,
     PoissonRegressor,
     Ridge,
     RidgeClassifier,
     SGDClassifier,
+    TweedieRegressor,
 )
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC, LinearSVC
+from sklearn.svm import SVC, LinearSVC, LinearSVR
 
 from inputs.examples import (
     X_TEST,
@@ -39,6 +47,8 @@ def cases():
     yield from of_examples()
     yield from of_sample_weights()
     yield from of_labels()
+    yield from of_forms()
+    yield from of_refit_weights()
     yield from of_class_weights()
     yield from of_settings()
 
@@ -56,10 +66,26 @@ def not_supported():
         "not fitted": (exact(), Y, "not fitted"),
         "None": (None, Y, "knows"),
         "a class": (LogisticRegression, Y, "knows|fitted"),
-        "a pipeline": (make_pipeline(StandardScaler(), exact()).fit(X, Y), Y, "last step"),
-        "Lasso": (Lasso().fit(X, Y_REAL), Y_REAL, "knows"),
-        "RidgeClassifier": (RidgeClassifier().fit(X, Y), Y, "knows"),
-        "SGDClassifier": (SGDClassifier(random_state=0).fit(X, Y), Y, "knows"),
+        "a pipeline of transformers": (
+            make_pipeline(StandardScaler(), StandardScaler()).fit(X, Y),
+            Y,
+            "ends in one",
+        ),
+        "a pipeline of another's": (
+            type("Pipeline", (), {"steps": [("a", exact().fit(X, Y))]})(),
+            Y,
+            "AutogradObjective",
+        ),
+        "Lasso": (Lasso().fit(X, Y_REAL), Y_REAL, "use Ridge"),
+        "a forest": (RandomForestClassifier(n_estimators=2).fit(X, Y), Y, "smooth risk"),
+        "GridSearchCV": (GridSearchCV(exact(), {"C": [1, 2]}).fit(X, Y), Y, "best_estimator_"),
+        "SGDClassifier of a hinge": (SGDClassifier(random_state=0).fit(X, Y), Y, "log_loss"),
+        "LinearSVR with kinks": (LinearSVR().fit(X, Y_REAL), Y_REAL, "kinks"),
+        "TweedieRegressor of power 3": (
+            TweedieRegressor(power=3).fit(X, Y_COUNT + 1),
+            Y_COUNT + 1,
+            "convex",
+        ),
         "an L1 penalty": (
             LogisticRegression(l1_ratio=1.0, solver="saga", max_iter=5000).fit(X, Y),
             Y,
@@ -68,7 +94,7 @@ def not_supported():
         "LinearSVC of three classes": (LinearSVC().fit(X, Y_CLASS), Y_CLASS, "two classes"),
         "SVC of three classes": (SVC().fit(X, Y_CLASS), Y_CLASS, "two classes"),
         "SVC with a linear kernel": (SVC(kernel="linear").fit(X, Y), Y, "rbf"),
-        "Ridge of two targets": (Ridge().fit(X, np.c_[Y_REAL, Y_REAL]), Y_REAL, "one target"),
+        "Ridge of two targets": (Ridge().fit(X, np.c_[Y_REAL, Y_REAL]), Y_REAL, r"\(n, 2\)"),
         "Ridge, positive": (Ridge(positive=True).fit(X, Y_REAL), Y_REAL, "positive"),
     }
     for name, (estimator, y, saying) in estimators.items():
@@ -98,9 +124,9 @@ def of_examples():
         "too narrow": (X[:, :2], Y, "shape"),
         "fewer rows": (X[:-1], Y, "shape|per example"),
         "unknown labels": (X, Y + 1, "labels"),
-        "sparse": (scipy.sparse.csr_matrix(X), Y, "dense"),
+        "a sparse vector": (scipy.sparse.csr_matrix(X[:1]), Y, "shape|per example"),
         "NaN in X": (X * np.nan, Y, "NaN"),
-        "labels of shape (n, 1)": (X, Y[:, None], "shape|per example"),
+        "labels of shape (n, 2)": (X, np.c_[Y, Y], "shape|per example"),
         "labels masked": (X, np.ma.masked_array(Y, Y > 0), "mask"),
         "X masked": (np.ma.masked_array(X, X > 2), Y, "mask"),
         "none": (X[:0], Y[:0], "at least one|shape|none"),
@@ -195,6 +221,87 @@ def scores(estimator, y=Y, weights=None, X=X):
     return found @ models.contrasts(own.shape[1]).T, own - own.mean(axis=1, keepdims=True)
 
 
+def up_loss(estimator, X, y, X_test, y_test):
+    objective, theta, code = from_sklearn(estimator.fit(X, y), X, y)
+    return Influence(objective, theta).up_loss(*code(X_test, y_test))
+
+
+def of_forms():
+    """The same examples in other forms, and behind a pipeline: the same influence."""
+    expected = up_loss(exact(), X, Y, X_TEST, Y_TEST)
+    names = list("abc")
+    forms = {
+        "sparse, CSR": scipy.sparse.csr_matrix,
+        "sparse, COO": scipy.sparse.coo_array,
+        "a list of lists": np.ndarray.tolist,
+        "in Fortran's order": np.asfortranarray,
+        "a frame": lambda rows: pd.DataFrame(rows, columns=names),
+    }
+    for name, form in forms.items():
+        given = form(X), Y, form(X_TEST), Y_TEST
+        yield right(f"from_sklearn: X {name}", up_loss, exact(), *given, expected=expected)
+        behind = make_pipeline("passthrough", StandardScaler(with_mean=False), exact())
+        scaled = X / X.std(axis=0), Y, X_TEST / X.std(axis=0), Y_TEST
+        yield right(
+            f"from_sklearn: a pipeline, X {name}",
+            up_loss,
+            behind,
+            *given,
+            expected=partial(up_loss, exact(), *scaled),
+            tol=1e-5,
+        )
+    column = X, Y[:, None], X_TEST, Y_TEST[:, None]
+    yield right(
+        "from_sklearn: y of shape (n, 1)",
+        lambda: up_loss_of_column(*column),
+        expected=expected,
+    )
+    words = [
+        " ".join(["good"] * int(y > 0) + ["plot", "bad"][: 1 + i % 2]) for i, y in enumerate(Y)
+    ]
+    texts = make_pipeline(CountVectorizer(), exact())
+    dense = CountVectorizer().fit(words).transform(words).toarray()
+    yield right(
+        "from_sklearn: a pipeline, X a list of texts",
+        up_loss,
+        texts,
+        words,
+        Y,
+        words[:3],
+        Y[:3],
+        expected=partial(up_loss, exact(), dense, Y, dense[:3], Y[:3]),
+        tol=1e-5,
+    )
+    frame = pd.DataFrame(X, columns=names)
+    code = from_sklearn(exact().fit(frame, Y), frame, Y).code
+    yield refused("from_sklearn: columns in another order", code, frame[["b", "a", "c"]], Y,
+                  saying="columns")  # fmt: skip
+    yield refused("from_sklearn: a column too few", code, frame[["a", "b"]], Y, saying="columns")
+
+
+def up_loss_of_column(X, y, X_test, y_test):
+    """Of a fit whose labels were one column, of which scikit-learn warns."""
+    objective, theta, code = from_sklearn(exact().fit(X, y[:, 0]), X, y)
+    return Influence(objective, theta).up_loss(*code(X_test, y_test))
+
+
+def of_refit_weights():
+    """Weights of a refit: one for each example and group, or a sentence."""
+    balanced = from_sklearn(exact(class_weight="balanced").fit(X, Y), X, Y)
+    kept = np.delete(np.arange(30), 4)
+    by_class = 29 / 2 / np.array([np.sum(Y[kept] == c) for c in (-1, 1)])
+    column = np.where(Y > 0, by_class[1], by_class[0]) / 30
+    column[4] = 0
+    yield right("weights_without: balanced", balanced.weights_without, [4],
+                expected=column[:, None])  # fmt: skip
+    yield refused("weights_without: a whole class", balanced.weights_without,
+                  [np.flatnonzero(Y > 0)], saying="class")  # fmt: skip
+    for name, groups, saying in (("30", [30], "0 .. 29"), ("a word", ["a"], "index")):
+        yield refused(f"weights_without: {name}", balanced.weights_without, groups, saying=saying)
+    yield refused("weights_without: a number", balanced.weights_without, 3, saying="sequence")
+    yield refused("weights_without: nothing", balanced.weights_without, [], saying="empty")
+
+
 def of_class_weights():
     """Balanced weights count examples by their sample weight, as the estimators do."""
     by_class = {-1: 1.0, 1: 4.0}
@@ -275,6 +382,20 @@ def of_settings():
         lambda: theta_of(Ridge(alpha=0), Y_REAL),
         expected=np.linalg.lstsq(np.c_[X, np.ones(30)], Y_REAL, rcond=None)[0],
     )
+    gamma = GammaRegressor(tol=1e-10, max_iter=5000)
+    tweedie = TweedieRegressor(power=1.3, tol=1e-10, max_iter=5000)
+    more = {
+        "LinearRegression": (LinearRegression(), Y_REAL),
+        "LinearRegression, sample weights, some 0": (LinearRegression(), Y_REAL, SOME),
+        "GammaRegressor": (gamma, Y_COUNT + 0.5),
+        "GammaRegressor, sample weights": (gamma, Y_COUNT + 0.5, STRONG),
+        "TweedieRegressor": (tweedie, Y_COUNT),
+        "TweedieRegressor, sample weights, some 0": (tweedie, Y_COUNT, SOME),
+        "RidgeClassifier": (RidgeClassifier(), Y),
+        "RidgeClassifier, words": (RidgeClassifier(), WORDS),
+    }
+    for name, arguments in more.items():
+        yield agree(f"{name}: its own coefficients", coefficients, *arguments, tol=1e-6)
     scaled = exact(solver="liblinear", intercept_scaling=5.0)
     yield agree("liblinear, intercept_scaling = 5: its own scores", scores, scaled, tol=1e-3)
     yield agree(
