@@ -239,9 +239,10 @@ def test_a_function_that_torch_func_does_not_know_goes_one_by_one():
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_a_layer_with_a_wrong_second_derivative_is_refused_by_its_name(dtype):
+@pytest.mark.parametrize("width", [5, 300])
+def test_a_layer_with_a_wrong_second_derivative_is_refused_by_its_name(dtype, width):
     with pytest.raises(ValueError, match=r"differs from finite .*in the place of the Layer '1'\.$"):
-        objective(around(Layer(Detached)), dtype=dtype)
+        objective(around(Layer(Detached), width), dtype=dtype)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

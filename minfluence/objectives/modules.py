@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -90,6 +90,10 @@ class ModuleLosses:
         return {
             name: piece.reshape(shapes[name]) for name, piece in zip(shapes, pieces, strict=True)
         }
+
+    def double(self) -> Self:
+        """The same in double precision."""
+        return replace(self, module=copy.deepcopy(self.module).double())
 
     def lacking(self, X: torch.Tensor) -> str:
         """The first layer without second derivatives, by its kind and name; "" if none is."""

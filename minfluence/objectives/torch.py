@@ -9,6 +9,7 @@ shared by all products; otherwise each product traces every batch afresh, and me
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any, Self
 
@@ -86,10 +87,9 @@ class TorchObjective(ArrayObjective):
             raise ValueError("TorchObjective cannot tell the number of parameters: pass p=....")
         self.device = device_for(device, self.dtype)
         self._place()
-        points = self._points()
-        check(self.losses, points[0], self._X[:4], self._y[:4])
+        check(self.losses, self._points()[0], self._X[:4], self._y[:4])
         self._try(self.X, self.y)
-        self._rule = Trial(self.losses, points, self._X[:2], self._y[:2]).find(self._lacking)
+        self._rule = self._trial().find(self._lacking)
 
     @classmethod
     def from_module(
@@ -148,7 +148,10 @@ class TorchObjective(ArrayObjective):
 
     @property
     def rule(self) -> str:
-        """How derivatives are taken: "forward" where torch has all, "reverse", or "one by one"."""
+        """How derivatives are taken: "forward" where torch has all rules, else "reverse".
+
+        With ", examples one by one", or "one by one" for all, where it cannot take many together.
+        """
         return self._rule.name
 
     # Theta and modules -------------------------------------------------------------------------
@@ -367,6 +370,16 @@ class TorchObjective(ArrayObjective):
         with FlopCounterMode(display=False) as counter, torch.no_grad(), self._rule.calmly():
             self.losses(theta, self._X[:1], self._y[:1])
         return self.n * counter.get_total_flops()
+
+    def _trial(self) -> Trial:
+        """Two examples on which to try derivatives: of a module in double precision, if it can."""
+        few = [*self._points(), self._X[:2], self._y[:2]]
+        losses: Any = self.losses
+        if isinstance(losses, ModuleLosses) and self.dtype == np.float32:
+            with suppress(TypeError):  # not every device has it
+                few = [a.double() if a.is_floating_point() else a for a in few]
+                losses = losses.double()
+        return Trial(losses, few[:-2], *few[-2:])
 
     def _lacking(self) -> str:
         """The layer that has no second derivative, where the losses are those of a module."""
