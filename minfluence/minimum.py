@@ -72,7 +72,8 @@ def closeness(objective: Objective, theta: ndarray) -> tuple[float, float, float
     length, push = grad_norm(objective, theta), example_push(objective, theta)
     if length <= push:  # which is all that matters
         return length, push, 0.0
-    return length, push, rounding(objective, float(np.linalg.norm(objective.hvp(theta, theta))))
+    curved = float(np.linalg.norm(objective.hvp(theta, theta)))
+    return length, push, 16 * rounding(objective, curved)  # whatever solver found theta
 
 
 def curvature_along(objective: Objective, theta: ndarray, v: ndarray) -> float:
