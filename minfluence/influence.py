@@ -18,7 +18,7 @@ from minfluence import seam, validate
 from minfluence.hessian import Hessian
 from minfluence.inverse import Inverse
 from minfluence.memory import SCRATCH_BYTES, blocks, rows_in
-from minfluence.minimum import example_push, grad_norm, in_natural_units
+from minfluence.minimum import closeness
 from minfluence.report import Report
 from minfluence.seam import Objective, Solution
 
@@ -129,14 +129,8 @@ class Influence:
         self.H = Hessian(objective, self.theta, damping, curvature)
         self._inverse = Inverse(self.H, solver)
         self._latest: Any = None  # the latest test gradients and their s_test
-        scaled, units = in_natural_units(objective)
-        self.report = Report(
-            self._inverse.name,
-            self.H.damping,
-            curvature,
-            grad_norm(scaled, self.theta / units),
-            example_push(scaled, self.theta / units),
-        )
+        near = closeness(objective, self.theta)
+        self.report = Report(self._inverse.name, self.H.damping, curvature, *near)
         if self.report.far:
             warnings.warn(self.report.far, FarFromMinimum, stacklevel=2)
 

@@ -53,12 +53,27 @@ def tolerances(
     """
     if gtol is not None:
         return gtol, gtol
-    eps, double = float(np.finfo(objective.dtype).eps), objective.dtype == np.float64
-    push = example_push(objective, theta)
+    double, push = objective.dtype == np.float64, example_push(objective, theta)
     curved = float(np.linalg.norm(objective.hvp(theta, theta)))
     short = min((1e-10 if double else 1e-5) * (objective.n * push + curved), 1e-2 * push)
-    enough = max(short, 4 * eps * curved)
+    enough = max(short, rounding(objective, curved))
     return min(enough, 1e-2 * push, 1e-10 if double else 1e-5), enough
+
+
+def rounding(objective: Objective, curved: float) -> float:
+    """Length of a gradient that rounding can leave, of one that cancels ||H theta||."""
+    return 4 * float(np.finfo(objective.dtype).eps) * curved
+
+
+def closeness(objective: Objective, theta: ndarray) -> tuple[float, float, float]:
+    """Lengths of the gradient, of one example's push, and of what rounding leaves of a gradient."""
+    objective, units = in_natural_units(objective)
+    theta = theta / units
+    length, push = grad_norm(objective, theta), example_push(objective, theta)
+    if length <= push:  # which is all that matters
+        return length, push, 0.0
+    curved = float(np.linalg.norm(objective.hvp(theta, theta)))
+    return length, push, 16 * rounding(objective, curved)  # whatever solver found theta
 
 
 def curvature_along(objective: Objective, theta: ndarray, v: ndarray) -> float:

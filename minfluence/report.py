@@ -22,6 +22,8 @@ class Report:
     example_push : float
         Root mean square length of one example's share ``w_i ∇L(z_i)`` of that gradient: leaving
         one example out is a step of this size, so `grad_norm` should be far smaller.
+    rounding : float
+        Length of a gradient that rounding alone can leave; 0 where `grad_norm` is small without it.
     solves : list of Solution
         One for each block of right-hand sides, without `x`: `steps`, `residual`, `converged`.
     """
@@ -31,12 +33,13 @@ class Report:
     curvature: str
     grad_norm: float
     example_push: float
+    rounding: float = 0.0
     solves: list[Solution] = field(default_factory=list)
 
     @property
     def far(self) -> str:
         """What is wrong with theta, in a sentence; nothing where it is near a minimum."""
-        if self.grad_norm <= self.example_push:
+        if self.grad_norm <= max(self.example_push, self.rounding):
             return ""
         return (
             f"The gradient norm at theta is {self.grad_norm:.1e}, more than one example's push on "

@@ -36,7 +36,7 @@ from sklearn.svm import SVC, LinearSVC, LinearSVR
 from sklearn.utils import all_estimators
 
 import minfluence
-from minfluence import Influence, actual_change, agreement, fit, models
+from minfluence import Influence, NotConverged, actual_change, agreement, fit, models
 from minfluence.estimators import conventions, from_sklearn
 from minfluence.estimators.translate import _coefficients
 
@@ -387,11 +387,14 @@ def test_a_fit_in_raw_units_is_told_what_brings_it_to_its_minimum_and_that_does(
             warnings.simplefilter("ignore")
             estimator.fit(raw, y)
         try:
-            from_sklearn(estimator, raw, y)
-        except ValueError as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", NotConverged)  # of those that are not far off
+                from_sklearn(estimator, raw, y)
+        except (ValueError, NotConverged) as error:
             told += 1
             assert "its solver stopped early, so fit it with" in str(error), (estimator, error)
-            settings = eval(f"dict({str(error).split('so fit it with ')[1][:-1]})")
+            advice = str(error).split("so fit it with ")[1].removesuffix(", for both to be one.")
+            settings = eval(f"dict({advice.rstrip('.')})")
             from_sklearn(estimator.set_params(**settings).fit(raw, y), raw, y)
     assert told > 3
 
@@ -552,6 +555,19 @@ def test_anything_else_is_refused_in_one_sentence(why):
         from_sklearn(estimator, X, y)
     message = str(caught.value)
     assert message.endswith(".") and ". " not in message and "\n" not in message, message
+
+
+def test_a_solver_that_stopped_early_is_told_so_and_its_minimum_is_traced():
+    uneven = X * [1.0, 10.0, 0.1]
+    early = LogisticRegression(C=10.0, tol=0.03).fit(uneven, Y2)
+    with pytest.warns(NotConverged, match=r"stopped early, so fit it with tol=.*to be one") as told:
+        theta = from_sklearn(early, uneven, Y2).theta
+    assert told[0].filename == __file__
+    exact = LogisticRegression(C=10.0, **TIGHT).fit(uneven, Y2)
+    assert_allclose(theta, from_sklearn(exact, uneven, Y2).theta, rtol=1e-5)
+    weights = np.where(Y2 == "yes", 1.05, 1.0)  # with which it was not fitted
+    with pytest.raises(ValueError, match="at its minimum on these examples"):
+        from_sklearn(early, uneven, Y2, sample_weight=weights)
 
 
 REMEDIES = {  # a refused model -> what its sentence advises, done; the minimum must be the same

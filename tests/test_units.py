@@ -77,3 +77,15 @@ def test_an_estimate_far_off_in_a_feature_of_a_small_unit_is_noticed():
     theta = mi.fit(o).theta
     with pytest.warns(mi.FarFromMinimum):
         mi.Influence(o, theta + [0, 1e8, 0, 0, 0])
+
+
+def test_a_gradient_that_is_rounding_only_is_no_reason_to_warn():
+    X = np.random.default_rng(0).standard_normal((20, 50))  # the fit passes through every label
+    o = LinearObjective(LOSSES["squared"], X, X[:, 0] + X[:, 1])
+    theta = np.linalg.lstsq(X, o.y, rcond=None)[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        report = mi.Influence(o, theta).report
+    assert report.grad_norm > report.example_push  # both of them nothing
+    with pytest.warns(mi.FarFromMinimum):
+        mi.Influence(o, theta + 1e-3 * X[0])

@@ -77,5 +77,5 @@ def _matching(
             f"Expected starts of shape (..., {p}), X (..., n, d) and y (..., n), one row and one "
             f"label for each example, got shapes {starts.shape}, {X.shape} and {y.shape}."
         )
-    network.check_labels(y, training=True)
+    network.check_labels(y.ravel(), training=True)
     return validate.floating("starts", starts), X, y

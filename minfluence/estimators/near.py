@@ -5,10 +5,9 @@ and solver, all that stopped by their default tolerance on features of one size 
 nine in ten within 0.04 %; on features in raw units some solvers stop 10 % away and further, which
 is no minimum.  But a wrong penalty, too, moves scores by half a percent only.  So within `SURE` all
 is well, and within `NEAR` if the estimator, fitted again with a smaller tolerance or by its surest
-solver, comes within `SURE`.  Whoever is further away is told what was seen to bring it there.  Up to
-`EARLY` that is a warning where the first of these fits, with the same settings, is the very same:
-then examples and translation are right, and only its solver stopped early (on 10,000 texts, 4 %
-away).
+solver, comes within `SURE`.  Whoever is further away is told what was seen to bring it there.  Up
+to `EARLY` that is a warning where a fit with the estimator's own settings is the very same: then
+examples and translation are right, and only its solver stopped early (on 10,000 texts 4 % away).
 """
 
 import warnings
