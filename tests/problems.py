@@ -120,7 +120,8 @@ def make_torch_objective(name, X, y, **options):
             return (torch.tanh(X @ W + b) @ v + c)[:, None]
 
     p = 17 if name == "network" else LOSSES[name].n_parameters(X.shape[1])
-    return TorchObjective(Losses(), X, y, p=p, **{"batch_size": 13} | options)
+    rows = 24 if name == "network" else 13  # several batches, few where there is much to trace
+    return TorchObjective(Losses(), X, y, p=p, **{"batch_size": rows} | options)
 
 
 CONVEX = [f"{kind}-{name}" for kind in CLASSES for name in LOSSES]
