@@ -249,6 +249,7 @@ class Influence:
             Compare with `minfluence.actual_perturbed_change`.
         """
         o = self.objective
+        X_new = o.inputs(X_new)
         indices = validate.replacements(indices, o.n, X_new)
         before = o.test_grads(self.theta, *o.examples(indices))  # the penalty cancels
         moved = o.test_grads(self.theta, X_new, y_new)

@@ -149,7 +149,7 @@ def refit_perturbed(
     -------
     Refits
     """
-    positions = validate.replacements(indices, objective.n, X_new)
+    positions = validate.replacements(indices, objective.n, objective.inputs(X_new))
     both, n = validate.changeable(objective).extended(X_new, y_new), objective.n
 
     def weights(part: slice) -> ndarray:
