@@ -117,7 +117,7 @@ def real(name: str, value: Any) -> np.ndarray:
     if a.dtype.kind not in "fiub":
         what = "real numbers" if a.dtype.kind == "c" else "numbers"
         other = [v for v in a.ravel()[:1000].tolist() if not isinstance(v, Real)]
-        such = f", such as {other[0]!r}" if other and a.dtype.kind != "c" else ""
+        such = f", such as {repr(other[0])[:60]}" if other and a.dtype.kind != "c" else ""
         raise ValueError(f"{name} must hold {what}, got dtype {a.dtype}{such}.")
     return a
 
