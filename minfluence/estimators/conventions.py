@@ -1,7 +1,7 @@
 """What each of scikit-learn's estimators minimises: the table that is read, and that runs.
 
 With scores ``s_i = w . x_i + b`` and weights u_i, which are sample_weight times class_weight, each
-of them minimises
+of them minimises ::
 
     strength/2 |w|^2  +  sum_i u_i loss(s_i, y_i)  divided by nothing,
                                                    by the sum of the weights,
@@ -9,15 +9,14 @@ of them minimises
 
 Divided by nothing, the penalty stays as it is when an example leaves; otherwise its share leaves
 with the example.  The intercept b is free, or it is a coefficient like the others, that of a column
-of `intercept_scaling` (LIBLINEAR's way).  class_weight="balanced" gives each class the same sum of
-weights, or the same sum over heads where it does not look at sample_weight.
+of ``intercept_scaling`` (LIBLINEAR's way).  With class_weight="balanced" each class has the same sum
+of weights, or the same sum over heads where it does not look at sample_weight.
 
-Of several rows for an estimator the first whose `where` holds is meant.
+Of several rows for an estimator the first whose ``where`` holds is meant.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -57,18 +56,6 @@ def mean_as_score(e: Any) -> bool:
     return e.link == "identity" or (e.link == "auto" and e.power <= 0)
 
 
-def counts_weights(e: Any) -> bool:
-    """Whether "balanced" looks at sample_weight: since scikit-learn 1.7, in some estimators."""
-    from sklearn.utils.class_weight import compute_class_weight
-
-    return "sample_weight" in signature(compute_class_weight).parameters
-
-
-def never(e: Any) -> bool:
-    """Whatever its settings, not."""
-    return False
-
-
 def unpenalised(e: Any) -> float:
     """No penalty."""
     return 0.0
@@ -106,8 +93,9 @@ class Convention:
     divided_by : {"nothing", "weights", "examples"}
         What the sum of the losses is divided by.
     penalised_intercept : bool
-    balanced_by_weight : callable ``estimator -> bool``
-        Whether class_weight="balanced" looks at sample_weight.
+        Whether the intercept is a coefficient like the others.
+    balanced_by_weight : bool
+        Whether class_weight="balanced" looks at sample_weight, since scikit-learn 1.7.
     surest : dict
         Settings with which the estimator comes closest to its minimum, in any units.
     """
@@ -119,7 +107,7 @@ class Convention:
     strength: Callable[[Any], Any]
     divided_by: str = "nothing"
     penalised_intercept: bool = False
-    balanced_by_weight: Callable[[Any], bool] = never
+    balanced_by_weight: bool = False
     surest: dict = field(default_factory=dict)
 
 
@@ -157,15 +145,15 @@ PRIMAL = {"dual": False, "tol": 1e-8, "max_iter": 100_000}
 CONVENTIONS = (
     # 1/2 |w|^2 + C sum_i u_i loss_i
     Convention("LogisticRegression", liblinear, models.logistic, "sign", one_over_C,
-               penalised_intercept=True, balanced_by_weight=counts_weights),
+               penalised_intercept=True, balanced_by_weight=True),
     Convention("LogisticRegression", several_classes, softmax, "code", one_over_C,
-               balanced_by_weight=counts_weights, surest=NEWTON_CG),
+               balanced_by_weight=True, surest=NEWTON_CG),
     Convention("LogisticRegression", always, models.logistic, "sign", one_over_C,
-               balanced_by_weight=counts_weights, surest=NEWTON),
+               balanced_by_weight=True, surest=NEWTON),
     Convention("LinearSVC", hinged, rounded_hinge, "sign", one_over_C,
-               penalised_intercept=True, balanced_by_weight=counts_weights),
+               penalised_intercept=True, balanced_by_weight=True),
     Convention("LinearSVC", always, models.squared_hinge, "sign", one_over_C,
-               penalised_intercept=True, balanced_by_weight=counts_weights, surest=PRIMAL),
+               penalised_intercept=True, balanced_by_weight=True, surest=PRIMAL),
     Convention("SVC", always, rounded_hinge, "sign", one_over_C),
     Convention("LinearSVR", always, tube, "number", one_over_C, penalised_intercept=True,
                surest=PRIMAL),

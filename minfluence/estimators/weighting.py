@@ -5,6 +5,7 @@ In the objective's units, in which a weight is 1/n unless there is a reason for 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,7 @@ def weighting(
     names = np.asarray(getattr(estimator, "classes_", []))
     by_class = getattr(estimator, "class_weight", None)
     weights = None if isinstance(by_class, str) else _of_classes(names, by_class)
-    by_weight = convention.balanced_by_weight(estimator)
+    by_weight = convention.balanced_by_weight and _since_1_7()
     return Weighting(given, codes, names, weights, by_weight, convention.divided_by)
 
 
@@ -107,3 +108,10 @@ def _of_classes(names: np.ndarray, by_class: Any) -> np.ndarray:
     given = by_class or {}
     weights = [given.get(name, 1.0) for name in names.tolist()]
     return validate.array("The weights of the classes", weights, (len(names),), dtype=float)
+
+
+def _since_1_7() -> bool:
+    """Whether this scikit-learn balances by weights where it can; before, it counted heads."""
+    from sklearn.utils.class_weight import compute_class_weight
+
+    return "sample_weight" in signature(compute_class_weight).parameters

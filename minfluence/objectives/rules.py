@@ -151,7 +151,7 @@ def _leaf(a: torch.Tensor) -> torch.Tensor:
 
 
 def _pulled(
-    value: torch.Tensor, theta: torch.Tensor, u: torch.Tensor | None = None, **options: bool
+    value: torch.Tensor, theta: torch.Tensor, u: Any = None, **options: bool
 ) -> torch.Tensor:
     """Jᵀ u, and 0 for what does not depend on theta."""
     if not value.requires_grad:
@@ -250,7 +250,7 @@ class Trial:
     def _of_one(self, theta: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return self.losses(theta, x[None], y[None])[0]
 
-    def _differences(self, theta: Any, v: Any, noise: float) -> torch.Tensor | None:
+    def _differences(self, theta: Any, v: Any, noise: float) -> Any:
         """H v by finite differences of gradients; None where two steps do not agree."""
         gradient = PLAIN.gradient(self._total)
         wide, narrow = (
