@@ -9,8 +9,8 @@ of them minimises ::
 
 Divided by nothing, the penalty stays as it is when an example leaves; otherwise its share leaves
 with the example.  The intercept b is free, or it is a coefficient like the others, that of a column
-of ``intercept_scaling`` (LIBLINEAR's way).  With class_weight="balanced" each class has the same sum
-of weights, or the same sum over heads where it does not look at sample_weight.
+of ``intercept_scaling`` (LIBLINEAR's way).  With class_weight="balanced" each class has the same
+sum of weights, or the same sum over heads where it does not look at sample_weight.
 
 Of several rows for an estimator the first whose ``where`` holds is meant.
 """
