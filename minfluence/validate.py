@@ -114,6 +114,10 @@ def real(name: str, value: Any) -> np.ndarray:
     if a.dtype.kind == "O" and all(isinstance(v, Real | np.bool_) for v in a.flat):
         whole = all(isinstance(v, Integral | np.bool_) for v in a.flat)
         a = a.astype(np.int64 if whole else float)
+    if a.dtype.kind == "O" and a.ndim == 0:
+        raise ValueError(
+            f"{name} must hold numbers in an array with a shape, got a {type(value).__name__}."
+        )
     if a.dtype.kind not in "fiub":
         what = "real numbers" if a.dtype.kind == "c" else "numbers"
         other = [v for v in a.ravel()[:1000].tolist() if not isinstance(v, Real)]
@@ -337,6 +341,15 @@ def inputs(name: str, X: Any, columns: list | None = None) -> Any:
         rows = rows.copy()
         rows.sum_duplicates()
     return rows
+
+
+def no_column(y: np.ndarray) -> np.ndarray:
+    """Labels of one number each in a row, not in a column, which would broadcast to n x n."""
+    if y.shape[1:] == (1,):
+        raise ValueError(
+            f"Expected one label for each example, y of shape (n,), got {y.shape}: use y.ravel()."
+        )
+    return y
 
 
 def one_row(x: Any, y: Any, axes: int) -> tuple[Any, np.ndarray]:

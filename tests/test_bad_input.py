@@ -3,6 +3,7 @@
 import warnings
 from functools import partial
 
+import autograd.numpy as anp
 import numpy as np
 import pytest
 from problems import (
@@ -75,8 +76,21 @@ def test_examples_that_are_no_examples_are_refused(kind, X, y, words):
 def test_labels_in_a_column_are_refused_where_one_number_is_expected(kind):
     with refused(r"one label for each example.*\(40, 1\).*y.ravel"):
         kind(models.logistic, X, y[:, None])
-    with refused(r"one loss per example, shape \(4,\), got .* y of shape \(4, 1\)"):
-        AutogradObjective(lambda t, X, y: (X @ t - y) ** 2, X, y[:, None], p=4).risk(np.ones(4))
+    two = np.column_stack([y, y])
+    with refused(r"one loss per example, shape \(4,\), got .* y of shape \(4, 2\)"):
+        AutogradObjective(lambda t, X, y: (X @ t)[:, None] - y, X, two, p=4).risk(np.ones(4))
+
+
+def test_a_loss_of_ones_own_may_have_several_targets():
+    Y = np.random.default_rng(0).standard_normal((40, 2))
+    o = AutogradObjective(
+        lambda t, X, y: anp.sum((anp.dot(X, t.reshape(4, 2)) - y) ** 2, axis=1) / 2, X, Y, 0.1, p=8
+    )
+    ours, theirs = (
+        Influence(o, fit(o).theta).up_loss(X[:3], Y[:3])
+        for o in (o, LinearObjective(models.multi_target_squared(2), X, Y, 0.1))
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9)
 
 
 @both

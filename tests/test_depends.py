@@ -94,3 +94,10 @@ def of_no_data(loader):
     """As on a machine without network: only what is made or bundled is there."""
     made = ("data.two_clouds", "data.digits", "data.DataUnavailable")
     return None if loader in made else f"no {loader}"
+
+
+def test_what_another_package_calls_data_is_no_data_set():
+    cell = depends.Names(
+        "from torch.utils.data import DataLoader\nfrom minfluence.book.data import mnist"
+    )
+    assert cell.loaders == {"data.mnist"}

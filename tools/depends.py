@@ -80,9 +80,9 @@ def loaders(node):
     """``data.mnist`` of ``mi.data.mnist`` and of ``from minfluence.book.data import mnist``."""
     if isinstance(node, ast.Attribute):
         dotted = [ast.unparse(node)]
-    elif isinstance(node, ast.ImportFrom):
+    elif isinstance(node, ast.ImportFrom) and str(node.module).startswith("minfluence"):
         dotted = [f"{node.module}.{alias.name}" for alias in node.names]
-    else:
+    else:  # torch.utils.data is no data
         dotted = []
     for words in (name.split(".") for name in dotted):
         if words[-2] in ("data", "pretrained"):

@@ -109,6 +109,10 @@ class AutogradObjective(ArrayObjective):
 
         return grad(dot)(X)
 
+    def _taken(self, X: Any, y: Any, dtype: Any, *shapes: Any) -> tuple[ndarray, ndarray]:
+        X, y = super()._taken(X, y, dtype, *shapes)
+        return X, validate.no_column(y)
+
     def _theta(self, theta: Any) -> ndarray:
         theta = super()._theta(theta)
         if not self._tried:
