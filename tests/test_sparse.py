@@ -102,6 +102,23 @@ def test_parts_chunks_pickles_and_runs_on_disk_are_sparse_too(tmp_path):
     assert_allclose(np.concatenate(list(saved)), expected, rtol=1e-8)
 
 
+def test_methods_around_the_core_take_them_too():
+    sparse, dense = pair("logistic")
+    theta = mi.fit(dense).theta
+    X, y = make_examples("logistic", 3, seed=1)
+    for method in (
+        lambda o, X: mi.attribution.trak(o, [theta], X, y, width=4),
+        lambda o, X: mi.attribution.tracin(o, [theta], [1.0], X, y),
+        lambda o, X: mi.attribution.theta_relatif(mi.Influence(o, theta), X, y),
+        lambda o, X: mi.audit.rank_suspicious_labels(mi.Influence(o, theta)),
+        lambda o, X: mi.leverage(o, theta),
+        lambda o, X: mi.cooks_distance(o, theta),
+        lambda o, X: mi.suggest_damping(mi.Hessian(o, theta)).damping,
+    ):
+        ours, theirs = method(sparse, sp.csr_array(X)), method(dense, X)
+        assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9)
+
+
 def test_odd_sparse_matrices_mean_what_they_say_and_stay_as_they_are():
     _, dense = pair("squared")
     i, j = np.array([0, 0, 1, N - 1]), np.array([2, 2, 0, 3])

@@ -97,7 +97,7 @@ def _log_odds(
     Their losses L_c are large where q is small, so nothing cancels; the shares π_c are exp(-L_c)/q.
     """
     labels = _labels(objective)
-    given = [(X, np.full(len(X), label)) for label in labels]
+    given = [(X, np.full(np.shape(X)[0], label)) for label in labels]
     log_p = -np.stack([objective.test_losses(theta, *examples) for examples in given])
     log_p[labels[:, None] == y] = -np.inf
     log_q = np.logaddexp.reduce(log_p, axis=0)
@@ -115,7 +115,8 @@ def _check_probability(objective: seam.Objective, theta: np.ndarray) -> None:
     """Refuse a loss that is not minus the log of a probability: ten examples tell."""
     X, _ = objective.examples(np.arange(min(10, objective.n)))
     losses = [
-        objective.test_losses(theta, X, np.full(len(X), label)) for label in _labels(objective)
+        objective.test_losses(theta, X, np.full(np.shape(X)[0], label))
+        for label in _labels(objective)
     ]
     totals = np.exp(-np.stack(losses)).sum(axis=0)
     worst = totals[np.argmax(abs(totals - 1))]
