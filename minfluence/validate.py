@@ -142,6 +142,13 @@ def column_names(value: Any) -> list | None:
     return list(value.columns) if hasattr(value, "columns") else None
 
 
+def _names(value: Any, columns: list) -> list | None:
+    """The names of a table's columns, or of the entries of one of its rows."""
+    if hasattr(value, "index") and hasattr(value, "iloc") and np.ndim(value) == 1:
+        return list(value.index) if set(value.index) == set(columns) else None
+    return column_names(value)
+
+
 def unmasked(name: str, value: Any) -> Any:
     """Anything but a masked array, whose mask would be lost."""
     if isinstance(value, np.ma.MaskedArray):
@@ -325,8 +332,8 @@ def inputs(name: str, X: Any, columns: list | None = None) -> Any:
 
     A table has the columns of training, if those had names, in their order.
     """
-    names = column_names(X)
-    if names is not None and columns is not None and names != columns:
+    names = None if columns is None else _names(X, columns)
+    if names is not None and names != columns:
         raise ValueError(
             f"Expected the columns of training, {columns}, got {names}: take them in the order of "
             "training, as X[objective.columns]."
@@ -347,7 +354,7 @@ def no_column(y: np.ndarray) -> np.ndarray:
     """Labels of one number each in a row, not in a column, which would broadcast to n x n."""
     if y.shape[1:] == (1,):
         raise ValueError(
-            f"Expected one label for each example, y of shape (n,), got {y.shape}: use y.ravel()."
+            f"Expected one label for each example, y of shape (n,), got {y.shape}: use np.ravel(y)."
         )
     return y
 

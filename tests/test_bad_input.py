@@ -74,7 +74,7 @@ def test_examples_that_are_no_examples_are_refused(kind, X, y, words):
 
 @both
 def test_labels_in_a_column_are_refused_where_one_number_is_expected(kind):
-    with refused(r"one label for each example.*\(40, 1\).*y.ravel"):
+    with refused(r"one label for each example.*\(40, 1\).*np.ravel"):
         kind(models.logistic, X, y[:, None])
     two = np.column_stack([y, y])
     with refused(r"one loss per example, shape \(4,\), got .* y of shape \(4, 2\)"):

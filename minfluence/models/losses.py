@@ -75,7 +75,7 @@ class LinearLoss(ABC):
         if y.ndim != 1:
             raise ValueError(
                 f"{self} expects one label for each example, y of shape (n,), got {y.shape}: "
-                "use multi_target_squared(n_targets) for several numbers, or y.ravel() for one."
+                "use multi_target_squared(n_targets) for several numbers, or np.ravel(y) for one."
             )
 
 

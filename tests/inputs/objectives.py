@@ -90,8 +90,9 @@ def bad_labels_and_penalties(kind, make):
         yield refused(f"{kind}: l2 {what}", make, X, Y, l2, saying="l2")
 
 
-def up_loss_of_table(objective, columns):
-    return Influence(objective, THETA).up_loss(pd.DataFrame(X_TEST, columns=columns), Y_TEST)
+def up_loss_of_table(objective, columns, one=False):
+    influence, table = Influence(objective, THETA), pd.DataFrame(X_TEST, columns=columns)
+    return influence.up_loss(table.iloc[0], Y_TEST[0]) if one else influence.up_loss(table, Y_TEST)
 
 
 def odd_examples(kind, make):
@@ -133,6 +134,21 @@ def odd_examples(kind, make):
         f"{kind}: test points whose columns have another order",
         lambda: up_loss_of_table(make(pd.DataFrame(X, columns=[*"abc"]), Y), [*"bac"]),
         saying="columns of training",
+    )
+    yield refused(
+        f"{kind}: a row of a table with another order",
+        lambda: up_loss_of_table(make(pd.DataFrame(X, columns=[*"abc"]), Y), [*"bac"], one=True),
+        saying="columns of training",
+    )
+    yield right(
+        f"{kind}: a row of a table",
+        lambda: up_loss_of_table(make(pd.DataFrame(X, columns=[*"abc"]), Y), [*"abc"], one=True),
+        expected=UP_LOSS[0],
+    )
+    yield right(
+        f"{kind}: labels in a table of one column, flat",
+        lambda: up_loss(make(X, np.ravel(pd.DataFrame({"label": Y})))),
+        expected=UP_LOSS,
     )
     yield right(
         f"{kind}: test points in a table",
