@@ -323,8 +323,9 @@ def examples(
         )
     finite("X", numbers)
     finite("y", y)
-    cast("X", numbers, dtype)
-    return X.astype(dtype, copy=False), cast("y", y, dtype if y.dtype.kind == "f" else np.int64)
+    y = cast("y", y, dtype if y.dtype.kind == "f" else np.int64)
+    numbers = cast("X", numbers, dtype)
+    return X.astype(dtype, copy=False) if issparse(X) else numbers, y
 
 
 def inputs(name: str, X: Any, columns: list | None = None) -> Any:

@@ -12,7 +12,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
-import { DESKTOP, open, pagesOf, PHONE, start } from "./site.mjs";
+import { DESKTOP, open, pagesOf, PHONE, start, twoAtATime } from "./site.mjs";
 
 const MAX_BYTES = 1_500_000;
 const MAX_SHIFT = 0.1; // with widgets: "good", as Web Vitals have it
@@ -111,12 +111,7 @@ async function check(name) {
   console.log(`${name}: ${sizes}, moves by ${shifts.join(" and ")}; ${[...all].join("; ") || "no problems"}`);
 }
 
-// two at a time, as there are two cores
-const waiting = [...names];
-const worker = async () => {
-  while (waiting.length) await check(waiting.shift());
-};
-await Promise.all([worker(), worker()]);
+await twoAtATime(names, check);
 await stop();
 console.log(`${names.length - failed} pages are accessible, ${failed} are not`);
 process.exit(failed ? 1 : 0);

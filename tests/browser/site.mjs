@@ -100,3 +100,12 @@ export async function eventually(condition) {
     await new Promise((wake) => setTimeout(wake, 25));
   }
 }
+
+/** Two at a time, as there are two cores. */
+export async function twoAtATime(names, check) {
+  const waiting = [...names];
+  const worker = async () => {
+    while (waiting.length) await check(waiting.shift());
+  };
+  await Promise.all([worker(), worker()]);
+}

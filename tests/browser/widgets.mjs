@@ -9,7 +9,7 @@
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { DESKTOP, eventually, open, pagesOf, PHONE, start } from "./site.mjs";
+import { DESKTOP, eventually, open, pagesOf, PHONE, start, twoAtATime } from "./site.mjs";
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -162,7 +162,7 @@ const names = await pagesOf(site, options.only);
 const { origin, browser, stop } = await start(site);
 
 let failed = 0;
-for (const name of names) {
+async function check(name) {
   const problems = new Set();
   let used = 0;
   for (const look of looks) {
@@ -187,6 +187,7 @@ for (const name of names) {
   console.log(`${name}: ${used} controls used, ${problems.size ? [...problems].join("; ") : "no problems"}`);
 }
 
+await twoAtATime(names, check);
 await stop();
 console.log(`${names.length - failed} passed, ${failed} failed`);
 process.exit(failed ? 1 : 0);
