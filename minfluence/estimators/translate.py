@@ -52,10 +52,10 @@ class Translation:
         examples or by the sum of their weights, all of them weigh more.  So
 
         - ``minfluence.refit_weighted(objective, theta, weights_without(groups))`` is the
-          estimator's own refit, as ``clone(estimator).fit`` does it without each group, and
-          `minfluence.Influence.predicted_reweighted_change` predicts what that does to a test loss;
-        - `refit_without`, `actual_change` and `minfluence.Influence.predicted_change` hold the
-          weights of all others as they are: what the group does under the weights of now.
+          estimator's own refit, as ``clone(estimator).fit`` does it without each group, and an
+          influence's `predicted_reweighted_change` predicts what that does to a test loss;
+        - `refit_without`, `actual_change` and `predicted_change` hold the weights of all others as
+          they are: what the group does under the weights of now.
 
         Without "balanced" the two agree, but for `SGDClassifier` with unequal weights.
 
