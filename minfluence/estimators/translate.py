@@ -85,8 +85,8 @@ def from_sklearn(
     Loss, penalty, intercept and weights are taken from the estimator by its own convention;
     ``minfluence.estimators.conventions`` is the table of them. These are translated:
     LogisticRegression (two classes or more, without an L1 penalty), RidgeClassifier and, with two
-    classes, LinearSVC, SVC(kernel="rbf") and SGDClassifier(loss="log_loss"); LinearRegression and
-    Ridge (one target or several), LinearSVR(loss="squared_epsilon_insensitive"),
+    classes, LinearSVC, SVC (the kernel "rbf") and SGDClassifier (the loss "log_loss");
+    LinearRegression and Ridge (one target or several), LinearSVR (the squared loss),
     PoissonRegressor, GammaRegressor and TweedieRegressor (power 0 or from 1 to 2).
 
     Of a pipeline the last step is translated, and the steps in front of it transform `X`, here and
