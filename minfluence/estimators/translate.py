@@ -51,9 +51,9 @@ class Translation:
         the other examples of its classes more, and where the estimator divides by the number of
         examples or by the sum of their weights, all of them weigh more.  So
 
-        - ``minfluence.refit_weighted(objective, theta, weights_without(groups))`` is the
-          estimator's own refit, as ``clone(estimator).fit`` does it without each group, and an
-          influence's `predicted_reweighted_change` predicts what that does to a test loss;
+        - `refit_weighted` with these weights is the estimator's own refit, as ``clone(estimator)``
+          fits it without each group, and ``predicted_reweighted_change`` of an `Influence` predicts
+          what that does to a test loss;
         - `refit_without`, `actual_change` and `predicted_change` hold the weights of all others as
           they are: what the group does under the weights of now.
 
