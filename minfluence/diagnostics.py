@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 from numpy import ndarray
-from scipy import sparse
 
 from minfluence import models, seam, validate
 from minfluence.hessian import Hessian
 from minfluence.inverse import Inverse
 from minfluence.memory import SCRATCH_BYTES, blocks, rows_in
+from minfluence.objectives.rows import written_out
 
 ALONE = 1e-10  # a rest of 1 - h that is nothing but rounding
 EXACT = 1e-12  # residuals, in units of the labels, that are nothing but rounding
@@ -136,7 +136,7 @@ def _parts(objective: Any, theta: Any, solver: str | seam.Solver, damping: float
     parts = []
     for part in blocks(objective.n, rows_in(SCRATCH_BYTES, 8 * theta.size)):
         rows, y = objective.X[part], objective.y[part]
-        X = rows.toarray() if sparse.issparse(rows) else rows
+        X = written_out(rows)
         S = losses.scores(theta.astype(objective.dtype, copy=False), X)
         reach = np.einsum("np,pn->n", X, inverse(X.T).x)
         parts.append((losses.slope(S, y)[:, 0], losses.curvature(S, y)[:, 0], reach))

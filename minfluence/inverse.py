@@ -4,6 +4,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from minfluence import validate
 from minfluence.hessian import Hessian
 from minfluence.memory import FACTOR_LIMIT
@@ -46,7 +48,7 @@ class Inverse:
         self._solver: Any = BY_NAME.get(solver, solver) if isinstance(solver, str) else solver
         self._factor: Any = None  # made at the first direct solve, then reused
         self._preconditioned: Any = None  # made at the first solve by preconditioned CG,
-        self._columns = 0  # for so many right-hand sides
+        self._columns: float = 0  # for so many right-hand sides
 
     def __call__(self, B: Any) -> Solution:
         """H⁻¹ B, with a certificate.  (p,) or (p, k) -> Solution, in NumPy."""
@@ -74,8 +76,8 @@ class Inverse:
         if self._factor or (can_be_written_out(o, p) and matrix + p**3 / 3 <= products):
             return direct
         if k > 8 * self._columns:  # a better one may pay now
-            self._columns = k
             M = o.preconditioner(self.H.theta, self.H.damping, products)
+            self._columns = k if getattr(M, "rough", M is None) else np.inf
             self._preconditioned = partial(cg, preconditioner=M)
         return self._preconditioned
 

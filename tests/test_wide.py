@@ -120,3 +120,20 @@ def test_no_matrix_of_parameters_by_parameters_is_made():
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert influence.report.converged and peak < 40e6
+
+
+def test_a_preconditioner_that_no_budget_makes_better_is_made_once(monkeypatch):
+    monkeypatch.setattr(inverse, "SMALL", 0)
+    monkeypatch.setattr(inverse, "STEPS", 1e6)
+    o, made = make_wide("squared"), []
+    whole = LinearObjective.preconditioner
+
+    def counted(self, *arguments):
+        made.append(whole(self, *arguments))
+        return made[-1]
+
+    monkeypatch.setattr(LinearObjective, "preconditioner", counted)
+    inverse_of_H = Inverse(Hessian(o, np.zeros(30)))
+    for columns in (1, 12):
+        inverse_of_H(o.example_grads(np.zeros(30), np.arange(columns)).T)
+    assert [type(M).__name__ for M in made] == ["DualInverse"]

@@ -9,6 +9,7 @@ from scipy import sparse
 
 from minfluence import models, validate
 from minfluence.estimators.conventions import Convention
+from minfluence.objectives.rows import written_out
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Coding:
         """Inputs for the objective, sparse if those of a linear model are.  -> (m, d)."""
         matrix = self.matrix(X)
         if self.features is not None:
-            matrix = self.features(_dense(matrix))
+            matrix = self.features(written_out(matrix))
         return _with_intercept(matrix, self.intercept) if self.intercept else matrix
 
     def labels(self, y: Any) -> np.ndarray:
@@ -121,7 +122,7 @@ def coding(estimator: Any, steps: tuple, convention: Convention, X: Any) -> Codi
     )
     if not hasattr(estimator, "dual_coef_"):
         return linear
-    centers = _dense(linear.matrix(X))
+    centers = written_out(linear.matrix(X))
     return replace(linear, features=models.rbf_features(centers, _gamma(estimator, centers)))
 
 
@@ -135,11 +136,6 @@ def _gamma(estimator: Any, X: np.ndarray) -> float:
     if estimator.gamma == "scale":
         return 1.0 / (X.shape[1] * X.var()) if X.var() else 1.0
     return 1.0 / X.shape[1] if estimator.gamma == "auto" else estimator.gamma
-
-
-def _dense(X: Any) -> np.ndarray:
-    """Also of a sparse matrix."""
-    return X.toarray() if sparse.issparse(X) else np.asarray(X)
 
 
 def _matrix(X: Any, n_features: int) -> Any:

@@ -14,6 +14,7 @@ from minfluence.estimators.refusals import check_supported
 from minfluence.estimators.weighting import Weighting, weighting
 from minfluence.fit import fit
 from minfluence.objectives.linear import LinearObjective
+from minfluence.objectives.rows import written_out
 
 TEMPERATURE = 0.03  # of the smooth hinge, in units of the margin
 
@@ -218,5 +219,4 @@ def _coefficients(estimator: Any, code: Coding) -> np.ndarray:
 
 def _array(coefficients: Any) -> np.ndarray:
     """Coefficients of an estimator, also where it was fitted on a sparse matrix or sparsified."""
-    dense = coefficients.toarray() if hasattr(coefficients, "toarray") else coefficients
-    return np.asarray(dense)
+    return np.asarray(written_out(coefficients))

@@ -133,6 +133,8 @@ class DiagonalInverse:
         Where it is not positive, its mean takes its place.
     """
 
+    rough = True  # a larger budget would bring a better one
+
     def __init__(self, diagonal: ndarray) -> None:
         positive = diagonal > np.finfo(diagonal.dtype).tiny
         mean = diagonal[positive].mean() if positive.any() else 1.0

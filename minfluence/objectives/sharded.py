@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from minfluence import seam, validate
 from minfluence.memory import CHUNK_BYTES, FACTOR_LIMIT, blocks, rows_in
 from minfluence.objectives.base import ArrayObjective, BaseObjective
-from minfluence.objectives.preconditioners import KroneckerInverse
+from minfluence.objectives.preconditioners import EIGENVALUES, KroneckerInverse
 from minfluence.objectives.ranks import Alone, Ranks
 from minfluence.objectives.rows import stored, written_out
 
@@ -272,7 +272,7 @@ class ShardedObjective(BaseObjective):
     ) -> KroneckerInverse | None:
         """Approximate inverse of ``H + damping I``, as of a `LinearObjective`, or None."""
         d = self.example_shape[0]
-        dear = d > FACTOR_LIMIT or d * d * (self.n + 10.0 * d) > budget
+        dear = d > FACTOR_LIMIT or d * d * (self.n + EIGENVALUES * d) > budget
         if dear or not isinstance(self.like, seam.FactoredObjective):
             return None
         total = validate.total(self.weights)
