@@ -1,6 +1,6 @@
 // The book's widgets in the built page, where there is no kernel. Notebooks keep the state of their
 // widgets; this shows it with the browser's own controls and follows the links between them. It knows
-// what minfluence/book/widgets.py and explorables.py make, and nothing else; Jupyter and Colab show
+// what minfluence/book/widgets.py and explorables/ make, and nothing else; Jupyter and Colab show
 // the same widgets in their own way.
 
 const STATE = 'script[type="application/vnd.jupyter.widget-state+json"]';
