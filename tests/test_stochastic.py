@@ -25,7 +25,6 @@ from minfluence import (
     safe_scale,
 )
 
-
 # Sampled products take long to trace by torch, and the verbs give the same by any objective
 # (`test_seam`): of torch a linear model and a network.
 LISSA = [*CONVEX, "AutogradObjective-network"]

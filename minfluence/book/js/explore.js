@@ -158,7 +158,7 @@ function render({ model, el }) {
         tabindex: isSelected ? 0 : -1,
         "aria-label": isTest
           ? `Cross: the test point, a ${kind(point.y)}`
-          : `Point ${i + 1}, a ${kind(point.y)}, ${effect < 0 ? "harmful" : "helpful"}`,
+          : `Example ${i}, a ${kind(point.y)}, ${effect < 0 ? "harmful" : "helpful"}`,
       });
       const halo = make("circle", { class: "halo", r: Math.max(radius + 4, 12) });
       g.replaceChildren(halo, isTest
@@ -188,7 +188,7 @@ function render({ model, el }) {
     const i = selected;
     const one = i < 0
       ? `The cross is selected; its loss is ${found.before.toFixed(3)}.`
-      : `Point ${i + 1}, a ${kind(state.points[i].y)}. If it is left out, the loss at the cross ` +
+      : `Example ${i}, a ${kind(state.points[i].y)}. If it is left out, the loss at the cross ` +
         `changes by ${signed(found.predicted[i])} (predicted) or ${signed(found.actual[i])} ` +
         "(trained again).";
     says.textContent = `${one} All ${state.points.length} points: Pearson ` +
