@@ -14,13 +14,20 @@ JS = Path(__file__).parents[1] / "js"
 
 
 def module(name: str) -> str:
-    """JavaScript of one explorable as one text: what it imports from ``shared.js`` put into it."""
-    source, shared = ((JS / file).read_text("utf-8") for file in (name, "shared.js"))
-    whole, count = re.subn(
-        r'^import [^;]* from "./shared.js";\n', lambda _: shared, source, flags=re.M
-    )
-    assert count == 1, f"{name} should import from shared.js once"
-    return whole
+    """JavaScript of one explorable as one text: the files that it imports put into it, each once."""
+    there: set[str] = set()
+
+    def text(file: str) -> str:
+        source = (JS / file).read_text("utf-8")
+        return re.sub(r'^import [^;]* from "\./([\w.]+)";\n', imported, source, flags=re.M)
+
+    def imported(line: re.Match[str]) -> str:
+        if line[1] in there:
+            return ""
+        there.add(line[1])
+        return text(line[1])
+
+    return text(name)
 
 
 def numbers() -> Any:
