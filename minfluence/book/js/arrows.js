@@ -95,6 +95,15 @@ function arrow(x, vector) {
   return through([[u, v], [a, b]]) + through([barb(1), [a, b], barb(-1)]);
 }
 
+/** Three or four round numbers between `low` and `high`. */
+function ticks(low, high) {
+  const rough = (high - low) / 4;
+  const ten = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((k) => k * ten >= rough) * ten;
+  const first = Math.ceil(low / step);
+  return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, k) => +((first + k) * step).toPrecision(6));
+}
+
 const number = (v) => (v < 0 ? "−" : "+") + Math.abs(v).toFixed(3);
 
 // --- The hands ------------------------------------------------------------------------------------
@@ -164,16 +173,16 @@ function render({ model, el }) {
         const [cx, cy] = at.toScreen([found.distance, found[name]]);
         return make("circle", { cx, cy, r: 4, fill });
       });
-    set(plot, { "aria-label": "Change of the loss against the way of the moved example. " + words() });
+    set(plot, { "aria-label": "Change of the loss against the distance moved. " + words() });
     plot.replaceChildren(
       make("path", { d: curve("refit"), stroke: BLUE, "stroke-width": 5, "stroke-opacity": 0.45, fill: "none" }),
       make("path", { d: curve("kl3"), stroke: GREY, "stroke-width": 1.5, fill: "none" }),
       make("path", { d: through(tangent), stroke: ORANGE, "stroke-width": 2, "stroke-dasharray": "5 3", fill: "none" }),
       ...dots,
       ...axes(PLOT, at, {
-        across: "way of the example", up: "change of the loss", corner: [0, low],
+        across: "distance moved", up: "change of the loss", corner: [0, low],
         ticksAcross: [[0, "0"], [1, "1"], ...(reach > 2.2 ? [[2, "2"]] : [])],
-        ticksUp: low < 0 && high > 0 ? [[0, "0"]] : [],
+        ticksUp: ticks(low, high).map((v) => [v, v === 0 ? "0" : String(v).replace("-", "−")]),
       }),
     );
   }
@@ -186,7 +195,7 @@ function render({ model, el }) {
       : `was moved by (${by.map((v) => (v < 0 ? "−" : "+") + Math.abs(v).toFixed(2)).join(", ")})`;
     const carry = found.carries === 0
       ? "In this direction KL (5) is more than a tenth off almost at once."
-      : `In this direction KL (5) stays within a tenth of the truth up to a way of ${found.carries.toFixed(1)}` +
+      : `In this direction KL (5) stays within a tenth of the truth up to a distance of ${found.carries.toFixed(1)}` +
         `${found.carriesOn ? " and farther" : ""}.`;
     return `Example ${i}, a ${kind(points[i].y)}, ${place}. The loss at the cross, ${found.before.toFixed(3)} before, ` +
       `changes by ${number(found.kl5)} says KL (5), ${number(found.kl3)} says KL (3), ` +

@@ -228,9 +228,9 @@ function render({ model, el }) {
     make("p", {}, "Drag the cross. Blue points help it, orange points harm it; larger is more. Grey: what is like the " +
       "cross. The line through the cross touches the ellipse: darker grey beyond it is more like the cross than the " +
       "cross itself. Dots: the decision boundary."),
-    make("div", { class: "beside" }, view),
-    make("div", { class: "beside controls" }, factors.element, whitening.element),
-    says,
+    make("div", { class: "beside" }, view,
+      make("div", { style: "flex: 1 1 220px" },
+        make("div", { class: "controls" }, factors.element, whitening.element), says)),
   );
   update();
 }
