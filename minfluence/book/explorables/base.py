@@ -1,7 +1,5 @@
-"""What the explorables share: their JavaScript as one text, and the numbers of a plane."""
+"""What the explorables share: the numbers of a plane, and those that Python and browser share."""
 
-import re
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -9,25 +7,9 @@ import numpy as np
 import traitlets
 
 from minfluence import validate
+from minfluence.book.live import module
 
-JS = Path(__file__).parents[1] / "js"
-
-
-def module(name: str) -> str:
-    """JavaScript of one explorable as one text: the files that it imports put into it, each once."""
-    there: set[str] = set()
-
-    def text(file: str) -> str:
-        source = (JS / file).read_text("utf-8")
-        return re.sub(r'^import [^;]* from "\./([\w.]+)";\n', imported, source, flags=re.M)
-
-    def imported(line: re.Match[str]) -> str:
-        if line[1] in there:
-            return ""
-        there.add(line[1])
-        return text(line[1])
-
-    return text(name)
+__all__ = ["Plane", "module", "numbers"]
 
 
 def numbers() -> Any:
