@@ -26,7 +26,7 @@ export function pertLoss(theta, sTest, point) {
   return [0, 1].map((k) => where * sTest[k] + hard * theta[k]);
 }
 
-const STEPS = 30;
+const STEPS = 24;
 
 /**
  * Everything the picture shows. Point `moved` came from `home`, where the model was fitted: predictions
@@ -190,14 +190,17 @@ function render({ model, el }) {
   function words() {
     const i = state.moved;
     const by = plus(points[i].x, -1, state.home);
-    const place = found.distance < 1e-9
-      ? "is where it was: push it"
-      : `was moved by (${by.map((v) => (v < 0 ? "−" : "+") + Math.abs(v).toFixed(2)).join(", ")})`;
     const carry = found.carries === 0
       ? "In this direction KL (5) is more than a tenth off almost at once."
       : `In this direction KL (5) stays within a tenth of the truth up to a distance of ${found.carries.toFixed(1)}` +
         `${found.carriesOn ? " and farther" : ""}.`;
-    return `Example ${i}, a ${kind(points[i].y)}, ${place}. The loss at the cross, ${found.before.toFixed(3)} before, ` +
+    const who = `Example ${i}, a ${kind(points[i].y)},`;
+    const before = found.before.toFixed(3);
+    if (found.distance < 1e-9) {
+      return `${who} is where it was, and the loss at the cross is ${before}. Push it along its arrow. ${carry}`;
+    }
+    const way = by.map((v) => (v < 0 ? "−" : "+") + Math.abs(v).toFixed(2)).join(", ");
+    return `${who} was moved by (${way}). The loss at the cross, ${before} before, ` +
       `changes by ${number(found.kl5)} says KL (5), ${number(found.kl3)} says KL (3), ` +
       `${number(found.refit)} says training again. ${carry}`;
   }
