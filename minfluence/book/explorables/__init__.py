@@ -7,6 +7,8 @@ Python sees what the reader did. Needs anywidget (``pip install "minfluence[plot
 from minfluence.book.explorables.bowl import Bowl
 from minfluence.book.explorables.explore import Explore
 from minfluence.book.explorables.hinge import Hinge
+from minfluence.book.explorables.line import Line
+from minfluence.book.explorables.mean import Mean
 from minfluence.book.explorables.recursion import Recursion
 
-__all__ = ["Bowl", "Explore", "Hinge", "Recursion"]
+__all__ = ["Bowl", "Explore", "Hinge", "Line", "Mean", "Recursion"]
