@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from test_explorables import in_node
+from node import in_node
 
 import minfluence as mi
 
