@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
 from node import in_node
+from numpy.testing import assert_allclose
 
 import minfluence as mi
 
