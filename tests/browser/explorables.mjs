@@ -21,11 +21,12 @@ const NARROW = { width: 320, height: 700 };
 const LOOKS = [["light", DESKTOP, false], ["dark", PHONE, true], ["light", NARROW, true]];
 const SLOWEST = 33; // ms for one move: 30 frames a second
 
-/** Pages that carry the state of an explorable. */
+/** Pages that carry the state of explorables, and of how many. */
 async function pagesWithExplorables() {
   const names = await pagesOf(site, options.only);
   const texts = await Promise.all(names.map((name) => readFile(path.join(site, name), "utf-8")));
-  return names.filter((_, k) => /"_anywidget_id": *"minfluence\.book\.explorables\./.test(texts[k]));
+  const there = texts.map((text) => text.match(/"_anywidget_id": *"minfluence\.book\.explorables\./g)?.length ?? 0);
+  return names.map((name, k) => [name, there[k]]).filter(([, count]) => count);
 }
 
 // --- one explorable -------------------------------------------------------------------------------
@@ -49,7 +50,8 @@ async function act(root, problems, what, action) {
 async function useMovable(page, root, touch, problems) {
   const mark = root.locator(".movable[tabindex='0']");
   if ((await mark.count()) === 0) return;
-  for (const [what, by] of [["up", [0, -24]], ["to the side", [30, 0]]]) {
+  const onALine = (await mark.getAttribute("aria-orientation")) === "horizontal";
+  for (const [what, by] of [["up", [0, -24]], ["to the side", [30, 0]]].slice(onALine ? 1 : 0)) {
     await mark.scrollIntoViewIfNeeded();
     const box = await mark.boundingBox();
     const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
@@ -144,37 +146,38 @@ const names = await pagesWithExplorables();
 const { origin, browser, stop } = await start(site);
 let failed = 0;
 
-async function check(name, [theme, viewport, touch]) {
+async function check([name, expected], [theme, viewport, touch]) {
   const problems = new Set();
   const page = await open(browser, origin, name, [theme, viewport], problems, { hasTouch: touch });
-  const root = page.locator(".explore");
+  const roots = page.locator(".explore");
   const loaded = await page.evaluate(() => performance.now());
-  if (!(await eventually(async () => (await root.count()) === 1))) {
-    console.log(`${name}: shows ${await root.count()} explorables, expected 1`);
+  if (!(await eventually(async () => (await roots.count()) === expected))) {
+    console.log(`${name}: shows ${await roots.count()} explorables, expected ${expected}`);
     failed++;
     return page.context().close();
   }
   const ready = await page.evaluate(() => performance.now());
-  await root.scrollIntoViewIfNeeded();
   const look = `${path.basename(name, ".html")} ${theme} ${viewport.width}`;
-  if (options.screenshots) {
-    await root.screenshot({ path: path.join(options.screenshots, `${look.replaceAll(" ", ".")}.png`) });
+  console.log(`${look}: there ${Math.round(ready)} ms after navigation (${Math.round(ready - loaded)} after load)`);
+  for (const [k, root] of (await roots.all()).entries()) {
+    await root.scrollIntoViewIfNeeded();
+    if (options.screenshots) {
+      const file = `${look} ${k + 1}.png`.replaceAll(" ", ".");
+      await root.screenshot({ path: path.join(options.screenshots, file) });
+    }
+    await use(page, root, touch, problems);
+    const move = await speed(root);
+    if (move > SLOWEST) problems.add(`one move takes ${move.toFixed(0)} ms`);
+    const slow = await throttled(page, 4, () => speed(root));
+    console.log(`  ${k + 1}: one move takes ${move.toFixed(1)} ms, ${slow.toFixed(1)} on a slow processor`);
   }
-  await use(page, root, touch, problems);
-  const move = await speed(root);
-  if (move > SLOWEST) problems.add(`one move takes ${move.toFixed(0)} ms`);
-  const slow = await throttled(page, 4, () => speed(root));
-  console.log(
-    `${look}: there ${Math.round(ready)} ms after navigation (${Math.round(ready - loaded)} after load); ` +
-      `one move takes ${move.toFixed(1)} ms, ${slow.toFixed(1)} on a slow processor`,
-  );
   await page.context().close();
   for (const problem of problems) console.log(`${look}: ${problem}`);
   failed += problems.size;
 }
 
 if (options.screenshots) await mkdir(options.screenshots, { recursive: true });
-for (const name of names) for (const look of LOOKS) await check(name, look);
+for (const page of names) for (const look of LOOKS) await check(page, look);
 await stop();
 console.log(`${names.length} pages with explorables, ${failed} problems`);
 process.exit(failed || !names.length ? 1 : 0);

@@ -215,8 +215,8 @@ function render({ model, el }) {
   const go = (by) => () => changed({ selected: (state.selected + by + n) % n });
   show(el,
     make("p", {}, "Drag a point. Its string to the line is the residual e, the bar under it the leverage h, its size " +
-      "Cook's distance. Dashed: the line without the chosen point. At the right, all points: how far the line " +
-      "at the dotted place moves without each."),
+      "Cook's distance. Dashed: the line without the chosen point. The plot shows for each point how far the line " +
+      "at the dotted place moves without it."),
     make("div", { class: "beside controls" }, at.element, button("previous point", go(-1)), button("next point", go(1)),
       button("outlier in the middle", put(middle)), button("outlier at the end", put(first.x[last])),
       button("as it was", () => changed({ x: [...first.x], y: [...first.y], selected: model.get("selected") }))),

@@ -223,7 +223,7 @@ function render({ model, el }) {
   };
   show(el,
     make("p", {}, "The beam balances at the mean (triangle). Drag an income, or choose one and turn its weight: blue " +
-      "ones pull the mean up, orange ones down. At the right the mean as that weight changes, and the tangent, dashed."),
+      "ones pull the mean up, orange ones down. The plot shows the mean as that weight changes, and its tangent, dashed."),
     make("div", { class: "beside controls" }, weights.element, button("previous person", go(-1)),
       button("next person", go(1))),
     make("div", { class: "beside" }, view, plot),
