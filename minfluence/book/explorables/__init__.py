@@ -8,5 +8,7 @@ from minfluence.book.explorables.bowl import Bowl
 from minfluence.book.explorables.explore import Explore
 from minfluence.book.explorables.hinge import Hinge
 from minfluence.book.explorables.recursion import Recursion
+from minfluence.book.explorables.refit import Refit
+from minfluence.book.explorables.weight import Weight
 
-__all__ = ["Bowl", "Explore", "Hinge", "Recursion"]
+__all__ = ["Bowl", "Explore", "Hinge", "Recursion", "Refit", "Weight"]

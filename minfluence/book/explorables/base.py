@@ -13,14 +13,19 @@ from minfluence import validate
 JS = Path(__file__).parents[1] / "js"
 
 
+IMPORT = re.compile(r'^import [^;]* from "\./(\w+\.js)";\n', re.M)
+
+
 def module(name: str) -> str:
-    """JavaScript of one explorable as one text: what it imports from ``shared.js`` put into it."""
-    source, shared = ((JS / file).read_text("utf-8") for file in (name, "shared.js"))
-    whole, count = re.subn(
-        r'^import [^;]* from "./shared.js";\n', lambda _: shared, source, flags=re.M
-    )
-    assert count == 1, f"{name} should import from shared.js once"
-    return whole
+    """JavaScript of one explorable as one text: each file that it imports put into it, once."""
+    there = set()
+
+    def text(file: str) -> str:
+        there.add(file)
+        source = (JS / file).read_text("utf-8")
+        return IMPORT.sub(lambda found: "" if found[1] in there else text(found[1]), source)
+
+    return text(name)
 
 
 def numbers() -> Any:
