@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
+from node import in_node
 from numpy.testing import assert_allclose
 
 import minfluence as mi
 
 pytest.importorskip("anywidget", reason="anywidget is not installed")
-
-from test_explorables import in_node  # noqa: E402
 
 from minfluence.book.explorables import Refit, Weight  # noqa: E402
 

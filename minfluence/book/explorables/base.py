@@ -1,7 +1,5 @@
-"""What the explorables share: their JavaScript as one text, and the numbers of a plane."""
+"""What the explorables share: the numbers of a plane, and those that Python and browser share."""
 
-import re
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -9,23 +7,9 @@ import numpy as np
 import traitlets
 
 from minfluence import validate
+from minfluence.book.live import module
 
-JS = Path(__file__).parents[1] / "js"
-
-
-IMPORT = re.compile(r'^import [^;]* from "\./(\w+\.js)";\n', re.M)
-
-
-def module(name: str) -> str:
-    """JavaScript of one explorable as one text: each file that it imports put into it, once."""
-    there = set()
-
-    def text(file: str) -> str:
-        there.add(file)
-        source = (JS / file).read_text("utf-8")
-        return IMPORT.sub(lambda found: "" if found[1] in there else text(found[1]), source)
-
-    return text(name)
+__all__ = ["Plane", "module", "numbers"]
 
 
 def numbers() -> Any:

@@ -180,7 +180,7 @@ function render({ model, el }) {
 .explore .pane { width: 100%; max-width: 420px; }`),
     make("p", {}, "From the dot, the model we have, to the cross, the refit. Chord steps in orange keep the old " +
       "Hessian; the first of them is influence. Newton steps in blue take the new one every time."),
-    make("div", { class: "beside" }, pane("θ, and the risk as weighted", space), pane("Distance to the refit, as a share of the first", chart)),
+    make("div", { class: "beside" }, pane("θ, and the risk as weighted", space), pane("How much of the way is left", chart)),
     make("div", { class: "beside" },
       button("next chord step", () => step("chord")),
       button("next Newton step", () => step("newton")),
