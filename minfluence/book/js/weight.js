@@ -14,7 +14,7 @@
 // Node imports this file too: a test compares its numbers with those of the Python package.
 
 import {
-  axes, button, coordinates, dot, GREY, HARMS, HELPS, INK, kind, make, mark, picture, plus, set, show, slider,
+  axes, button, coordinates, dot, GREY, HARMS, HELPS, INK, kind, make, mark, picture, plus, set, show, signed, slider,
   solve, through, times,
 } from "./shared.js";
 import { arrow, fit, levelLines, loss, lossGradient, planeOf, risk, weighted } from "./refits.js";
@@ -59,15 +59,15 @@ export function explore(prepared, weight) {
   return { chord, newton, refit, parts, change: at[2] };
 }
 
-/** Numbers with three decimals that add up as the numbers do: what is rounded are the sums. */
+/** Numbers with four decimals that add up as the numbers do: what is rounded are the sums. */
 export function addingUp(parts) {
   let [sum, before] = [0, 0];
   return parts.map((part) => {
     sum += part;
-    const now = Math.round(1000 * sum);
+    const now = Math.round(10000 * sum);
     const difference = now - before;
     before = now;
-    return difference / 1000;
+    return difference / 10000;
   });
 }
 
@@ -94,7 +94,6 @@ function boundary([a, b, c]) {
   return through(ends.map(plane.toScreen));
 }
 
-const exact = (v) => (v < 0 ? "−" : "+") + Math.abs(v).toFixed(3);
 const WHITE = { stroke: "#fff", "stroke-width": 3, "paint-order": "stroke" }; // around letters on lines
 const text = (u, v, words, attributes = {}) => make("text", { x: u, y: v, ...WHITE, ...attributes }, words);
 const label = (u, v, words, attributes = {}) => text(u, v, words, { "text-anchor": "middle", ...attributes });
@@ -261,13 +260,13 @@ function render({ model, el }) {
     bars.replaceChildren(
       line(`M${x(0)} 4V${BARS.height - 4}`, { stroke: "#ccc" }),
       ...links,
-      ...NAMES.flatMap((name, k) => row(k, name, sums[k], sums[k + 1], exact(shown[k]), k ? GREY : colour())),
-      ...row(4, "all: the change after a refit", 0, found.change, exact(shown.reduce((s, v) => s + v, 0)), INK),
+      ...NAMES.flatMap((name, k) => row(k, name, sums[k], sums[k + 1], signed(shown[k]), k ? GREY : colour())),
+      ...row(4, "all: the change after a refit", 0, found.change, signed(shown.reduce((s, v) => s + v, 0)), INK),
     );
-    set(bars, { "aria-label": `${NAMES.map((name, k) => `${name} ${exact(shown[k])}`).join(", ")}. ${change()}` });
+    set(bars, { "aria-label": `${NAMES.map((name, k) => `${name} ${signed(shown[k])}`).join(", ")}. ${change()}` });
   }
 
-  const change = () => `The tangent says ${exact(found.parts[0])}, the refit ${exact(found.change)}.`;
+  const change = () => `The tangent says ${signed(found.parts[0])}, the refit ${signed(found.change)}.`;
   function speak() {
     const [, bends, leverage, rest] = addingUp(found.parts);
     const as = weight === 0 ? "is gone" : weight === 1 ? "has its own weight" : `has ${weight.toFixed(2)} times its weight`;
@@ -276,8 +275,8 @@ function render({ model, el }) {
       ? `Example ${here.example}, a ${kind(points[here.example].y)}, ${as}; the loss at the cross is ` +
         `${here.before.toFixed(3)}. Turn the weight.`
       : `Example ${here.example}, a ${kind(points[here.example].y)}, ${as}: the loss at the cross goes from ` +
-        `${here.before.toFixed(3)} to ${after.toFixed(3)}. ${change()} The difference: ${exact(bends)} because the ` +
-        `test loss bends, ${exact(leverage)} from the example's own curvature, ${exact(rest)} from curvature that changes on the way.`;
+        `${here.before.toFixed(3)} to ${after.toFixed(3)}. ${change()} The difference: ${signed(bends)} because the ` +
+        `test loss bends, ${signed(leverage)} from the example's own curvature, ${signed(rest)} from curvature that changes on the way.`;
   }
 
   /** Let Python see what the reader did. */
