@@ -52,7 +52,8 @@ function drawn(points, isNewton) {
   const marks = points.map(([u, v]) => isNewton
     ? make("rect", { x: u - 4, y: v - 4, width: 8, height: 8, fill: colour })
     : make("circle", { cx: u, cy: v, r: 4, fill: colour }));
-  return [line(through(points), { stroke: colour, "stroke-width": 2, ...(isNewton && { "stroke-dasharray": "6 4" }) }), ...marks];
+  const dashes = isNewton ? { "stroke-dasharray": "6 4" } : {};
+  return [line(through(points), { stroke: colour, "stroke-width": 2, ...dashes }), ...marks];
 }
 
 const power = (v) => Math.min(Math.max(Math.log10(Math.max(v, 1e-300)), FLOOR), 0.4);
@@ -66,11 +67,8 @@ function render({ model, el }) {
   const l2 = model.get("l2");
   const state = { example: model.get("example"), weight: model.get("weight"), model: model.get("loss") };
   const taken = { chord: 1, newton: 0 };
-  const effect = (name) => {
-    const { theta, H } = prepare({ points, l2, example: 0, weight: 0, model: name });
-    return points.map((p) => norm(solve(H, plus(lossGradient(theta, p, LOSSES[name]), l2, theta))));
-  };
-  const far = effect(state.model);
+  const { theta, H, of } = prepare({ points, l2, ...state });
+  const far = points.map((p) => norm(solve(H, plus(lossGradient(theta, p, of), l2, theta)))); // of KL (1)
   const order = points.map((_, i) => i).sort((a, b) => far[b] - far[a]);
   let found;
 
@@ -104,12 +102,14 @@ function render({ model, el }) {
     const rings = levelLines({ points, weights: found.weights, l2, of: found.of }, found.refit, plane,
       [0.02, 0.15, 0.5, 1, 1.8].map((share) => share * top), STRETCH);
     const screen = (path) => path.map((t) => at.toScreen(plane.to(t)));
+    const moved = (ring) => ring.map(([u, v]) => at.toScreen([u + a, v + b]));
+    const [end, start] = [[a, b], [0, 0]].map(at.toScreen);
     space.replaceChildren(
-      ...rings.map((ring) => line(`${through(ring.map(([u, v]) => at.toScreen([u + a, v + b])))}Z`, { stroke: "#ccc" })),
+      ...rings.map((ring) => line(`${through(moved(ring))}Z`, { stroke: "#ccc" })),
       ...drawn(screen(shown.chord), false),
       ...drawn(screen(shown.newton), true),
-      make("path", { d: "M-7-7L7 7M-7 7L7-7", transform: `translate(${at.toScreen([a, b])})`, stroke: INK, "stroke-width": 2.5 }),
-      make("circle", { cx: at.toScreen([0, 0])[0], cy: at.toScreen([0, 0])[1], r: 5, fill: INK }),
+      line("M-7-7L7 7M-7 7L7-7", { transform: `translate(${end})`, stroke: INK, "stroke-width": 2.5 }),
+      make("circle", { cx: start[0], cy: start[1], r: 5, fill: INK }),
       make("text", { x: THETA.width - 4, y: THETA.height - 6, "text-anchor": "end", stroke: "#fff", "stroke-width": 3,
         "paint-order": "stroke" }, `upwards drawn ${STRETCH} times larger`),
     );
@@ -139,8 +139,8 @@ function render({ model, el }) {
     const rates = found.left.chord.slice(1, taken.chord + 1).map((v, k) => v / found.left.chord[k]);
     const last = rates.length > 1 ? ` The last chord step left ${rates.at(-1).toPrecision(2)} of what it found.` : "";
     const weight = state.weight === 0 ? "no weight" : `${state.weight} times its weight`;
-    says.textContent = `Example ${state.example} gets ${weight}, ${state.model === "squared" ? "least squares" : "logistic regression"}. ` +
-      `${distances()}${last}`;
+    const loss = names.find((name) => MODELS[name] === state.model);
+    says.textContent = `Example ${state.example} gets ${weight}, ${loss}. ${distances()}${last}`;
   }
 
   /** Let Python see what the reader did. */

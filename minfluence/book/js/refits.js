@@ -105,10 +105,17 @@ export function planeOf(theta, step, refit) {
  * The risk is convex: on each ray from the minimum it reaches a height once, and Newton's method finds
  * where. `stretch` is how much larger the direction across is drawn, so that rays are even on the screen.
  */
-export function levelLines({ points, weights, l2, of = LOSSES.logistic }, minimum, { along, across }, heights, stretch) {
+export function levelLines(problem, minimum, { along, across }, heights, stretch) {
+  const { points, weights, l2, of = LOSSES.logistic } = problem;
   const scores = points.map((p) => dot(minimum, withOne(p)));
   const total = weights.reduce((s, w) => s + w, 0);
-  const bottom = points.reduce((s, p, i) => s + weights[i] * of.value(scores[i], p.y), 0);
+  const sum = (term) => points.reduce((s, p, i) => (weights[i] ? s + weights[i] * term(p.y, i) : s), 0);
+  const bottom = sum((y, i) => of.value(scores[i], y));
+  const rise = (r, d, rates) => sum((y, i) => of.value(scores[i] + r * rates[i], y)) - bottom +
+    total * l2 * (r * dot(minimum, d) + (r * r * dot(d, d)) / 2);
+  const steepness = (r, d, rates) => sum((y, i) => rates[i] * of.slope(scores[i] + r * rates[i], y)) +
+    total * l2 * (dot(minimum, d) + r * dot(d, d));
+  const bend = (d, rates) => sum((y, i) => rates[i] ** 2 * of.curvature(scores[i], y)) + total * l2 * dot(d, d);
   const lines = heights.map(() => []);
   for (let k = 0; k < 72; k++) {
     const angle = (2 * Math.PI * k) / 72;
@@ -118,21 +125,11 @@ export function levelLines({ points, weights, l2, of = LOSSES.logistic }, minimu
     let r = 0;
     heights.forEach((height, line) => {
       for (let step = 0; step < 20; step++) {
-        let [value, slope, curvature] = [-bottom, 0, total * l2 * dot(d, d)];
-        value += total * l2 * (r * dot(minimum, d) + (r * r * dot(d, d)) / 2);
-        slope += total * l2 * (dot(minimum, d) + r * dot(d, d));
-        points.forEach((p, i) => {
-          if (weights[i] === 0) return;
-          const s = scores[i] + r * rates[i];
-          value += weights[i] * of.value(s, p.y);
-          slope += weights[i] * rates[i] * of.slope(s, p.y);
-          curvature += weights[i] * rates[i] ** 2 * of.curvature(s, p.y);
-        });
-        const missing = height - value;
-        // at the minimum there is no slope: begin with the parabola
-        const by = r === 0 ? Math.sqrt((2 * height) / curvature) : missing / slope;
+        const by = r === 0 // there is no slope at the minimum: begin with the parabola
+          ? Math.sqrt((2 * height) / bend(d, rates))
+          : (height - rise(r, d, rates)) / steepness(r, d, rates);
         r += by;
-        if (Math.abs(by) < 1e-4 * r) break;
+        if (Math.abs(by) < 1e-3 * r) break;
       }
       lines[line].push([r * ray[0], r * ray[1]]);
     });

@@ -42,7 +42,8 @@ export function prepare({ points, test, l2, example }) {
   }
   const losses = refits.map((t) => loss(t, test));
   const plane = planeOf(theta, pull, refits[0]);
-  return { points, test, l2, example, theta, H, gTest, predicted, own, pull, refits, losses, plane, before: losses[20] };
+  const before = losses[20];
+  return { points, test, l2, example, theta, H, gTest, predicted, own, pull, refits, losses, plane, before };
 }
 
 /** The two steps, the refit and the four parts for one position of the knob. */
@@ -98,8 +99,8 @@ const WHITE = { stroke: "#fff", "stroke-width": 3, "paint-order": "stroke" }; //
 const text = (u, v, words, attributes = {}) => make("text", { x: u, y: v, ...WHITE, ...attributes }, words);
 const label = (u, v, words, attributes = {}) => text(u, v, words, { "text-anchor": "middle", ...attributes });
 const line = (d, attributes) => make("path", { d, fill: "none", ...attributes });
-const cross = (u, v, size, attributes = {}) => line(`M${-size}-${size}L${size} ${size}M${-size} ${size}L${size}-${size}`,
-  { transform: `translate(${u} ${v})`, stroke: INK, "stroke-width": 3, ...attributes });
+const cross = ([u, v]) =>
+  line("M-8-8L8 8M-8 8L8-8", { transform: `translate(${u} ${v})`, stroke: INK, "stroke-width": 3 });
 
 // --- The hands ------------------------------------------------------------------------------------
 
@@ -133,7 +134,7 @@ function render({ model, el }) {
     });
     return g;
   });
-  view.append(lines, ...marks, cross(...plane.toScreen(test.x), 8));
+  view.append(lines, ...marks, cross(plane.toScreen(test.x)));
 
   /** What is drawn at the same scale wherever the knob stands. */
   function choose(example) {
@@ -188,10 +189,10 @@ function render({ model, el }) {
     const scale = { ...CURVE, y: [low - (high - low) / 12, high + (high - low) / 12] };
     const at = coordinates(scale);
     const drawn = (values) => through(values.map((v, k) => at.toScreen([KNOB[k], v])));
-    const [told, true_] = [here.before + found.parts[0], here.before + found.change].map((v) => at.toScreen([weight, v]));
+    const [told, actual] = [found.parts[0], found.change].map((v) => at.toScreen([weight, here.before + v]));
     const side = weight < 1 ? 7 : -7;
-    const bracket = Math.abs(told[1] - true_[1]) > 3
-      ? [line(`M${told[0] + side} ${told[1]}h${side}V${true_[1]}h${-side}`, { stroke: INK, "stroke-width": 1.5 })]
+    const bracket = Math.abs(told[1] - actual[1]) > 3
+      ? [line(`M${told[0] + side} ${told[1]}h${side}V${actual[1]}h${-side}`, { stroke: INK, "stroke-width": 1.5 })]
       : [];
     curve.replaceChildren(
       ...axes(scale, at, {
@@ -207,7 +208,7 @@ function render({ model, el }) {
       ...bracket,
       make("circle", { cx: at.toScreen([1, here.before])[0], cy: at.toScreen([1, here.before])[1], r: 3, fill: INK }),
       make("circle", { cx: told[0], cy: told[1], r: 5, fill: "#fff", stroke: colour(), "stroke-width": 2 }),
-      make("circle", { cx: true_[0], cy: true_[1], r: 5, fill: INK }),
+      make("circle", { cx: actual[0], cy: actual[1], r: 5, fill: INK }),
     );
     set(curve, { "aria-label": `Loss at the cross against the weight, with its tangent at 1. ${change()}` });
   }
@@ -218,7 +219,8 @@ function render({ model, el }) {
     const at = coordinates({ ...THETA, ...frame });
     const problem = { points, weights: weighted(points, here.example, weight), l2 };
     const top = dot(here.pull, times(here.H, here.pull)) / 2; // the risk that the chord step would cost
-    const rings = levelLines(problem, found.refit, here.plane, [0.03, 0.2, 0.6, 1.2].map((share) => share * top), STRETCH);
+    const heights = [0.03, 0.2, 0.6, 1.2].map((share) => share * top);
+    const rings = levelLines(problem, found.refit, here.plane, heights, STRETCH);
     const moved = (ring) => ring.map(([a, b]) => at.toScreen([a + refit[0], b + refit[1]]));
     const start = at.toScreen([0, 0]);
     const end = at.toScreen(refit);
@@ -241,7 +243,8 @@ function render({ model, el }) {
       label(THETA.width - 4, THETA.height - 6, `upwards drawn ${STRETCH} times larger`, { "text-anchor": "end" }),
     );
     set(space, {
-      "aria-label": "Theta in its plane, with level lines of the risk: the path of refits, the tangent's step and Newton's.",
+      "aria-label": "Theta in its plane, with level lines of the risk: the path of refits, and two steps, " +
+        "the tangent's and Newton's.",
     });
   }
 
@@ -256,7 +259,8 @@ function render({ model, el }) {
       }),
       text(BARS.width - 4, 34 + 48 * k, number, { "text-anchor": "end", "font-weight": k === 4 ? 700 : 400 }),
     ];
-    const links = sums.slice(1).map((sum, k) => line(`M${x(sum)} ${36 + 48 * k}v${k < 3 ? 34 : 48}`, { stroke: GREY, "stroke-dasharray": "2 2" }));
+    const links = sums.slice(1).map((sum, k) =>
+      line(`M${x(sum)} ${36 + 48 * k}v${k < 3 ? 34 : 48}`, { stroke: GREY, "stroke-dasharray": "2 2" }));
     bars.replaceChildren(
       line(`M${x(0)} 4V${BARS.height - 4}`, { stroke: "#ccc" }),
       ...links,
@@ -269,21 +273,20 @@ function render({ model, el }) {
   const change = () => `The tangent says ${signed(found.parts[0])}, the refit ${signed(found.change)}.`;
   function speak() {
     const [, bends, leverage, rest] = addingUp(found.parts);
-    const as = weight === 0 ? "is gone" : weight === 1 ? "has its own weight" : `has ${weight.toFixed(2)} times its weight`;
-    const after = here.before + found.change;
+    const it = `Example ${here.example}, a ${kind(points[here.example].y)},`;
+    const [now, then] = [here.before, here.before + found.change].map((v) => v.toFixed(3));
     says.textContent = weight === 1
-      ? `Example ${here.example}, a ${kind(points[here.example].y)}, ${as}; the loss at the cross is ` +
-        `${here.before.toFixed(3)}. Turn the weight.`
-      : `Example ${here.example}, a ${kind(points[here.example].y)}, ${as}: the loss at the cross goes from ` +
-        `${here.before.toFixed(3)} to ${after.toFixed(3)}. ${change()} The difference: ${signed(bends)} because the ` +
-        `test loss bends, ${signed(leverage)} from the example's own curvature, ${signed(rest)} from curvature that changes on the way.`;
+      ? `${it} has its own weight; the loss at the cross is ${now}. Turn the weight.`
+      : `${it} ${weight === 0 ? "is gone" : `has ${weight.toFixed(2)} times its weight`}: the loss at the cross ` +
+        `goes from ${now} to ${then}. ${change()} The difference: ${signed(bends)} because the test loss bends, ` +
+        `${signed(leverage)} from the example's own curvature, ${signed(rest)} from curvature that changes on the way.`;
   }
 
   /** Let Python see what the reader did. */
   function tell() {
     model.set("example", here.example);
     model.set("weight", weight);
-    model.set("predicted", KNOB.map((w) => explore(here, w).parts[0]));
+    model.set("predicted", KNOB.map((w) => here.predicted[here.example] * (1 - w)));
     model.set("actual", here.losses.map((v) => v - here.before));
     model.save_changes();
   }
@@ -321,8 +324,9 @@ function render({ model, el }) {
     make("style", {}, `.explore .panel { flex: 1 1 300px; min-width: 0; } .explore .panel p { margin: 0.2rem 0 0; }
 .explore .pane { width: 100%; max-width: 420px; } .explore .turn { position: sticky; bottom: 0; background: #fff;
 padding: 0.2rem 0; z-index: 1; }`),
-    make("p", {}, "Turn the weight. Dashed and coloured is the prediction: blue for an example that helps, orange for " +
-      "one that harms. Solid and black is the truth, fitted again at every position. Tap another example to choose it."),
+    make("p", {}, "Turn the weight. Dashed and coloured is the prediction: blue for an example that helps, " +
+      "orange for one that harms. Solid and black is the truth, fitted again at every position. Tap another " +
+      "example to choose it."),
     make("div", { class: "beside" },
       pane("The plane, and the boundary", view),
       pane("The loss at the cross", curve),
