@@ -322,8 +322,10 @@ function render({ model, el }) {
   const pane = (title, svg) => make("div", { class: "panel" }, make("p", {}, make("strong", {}, title)), svg);
   show(el,
     make("style", {}, `.explore .panel { flex: 1 1 300px; min-width: 0; } .explore .panel p { margin: 0.2rem 0 0; }
-.explore .pane { width: 100%; max-width: 420px; } .explore .turn { position: sticky; bottom: 0; background: #fff;
-padding: 0.2rem 0; z-index: 1; }`),
+.explore .pane { width: 100%; max-width: 420px; }
+@media (max-width: 640px) { /* the knob stays in sight where the panes lie below one another */
+  .explore .turn { position: sticky; bottom: 0; background: #fff; padding: 0.2rem 0; z-index: 1; }
+}`),
     make("p", {}, "Turn the weight. Dashed and coloured is the prediction: blue for an example that helps, " +
       "orange for one that harms. Solid and black is the truth, fitted again at every position. Tap another " +
       "example to choose it."),
