@@ -42,7 +42,6 @@ def prepared():
     return of
 
 
-PAGES = {"02_upweighting": Weight, "02_upweighting_deeper": Refit}
 
 
 # --- the knob -------------------------------------------------------------------------------------
