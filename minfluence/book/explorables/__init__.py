@@ -8,5 +8,6 @@ from minfluence.book.explorables.bowl import Bowl
 from minfluence.book.explorables.explore import Explore
 from minfluence.book.explorables.hinge import Hinge
 from minfluence.book.explorables.recursion import Recursion
+from minfluence.book.explorables.saddle import Saddle
 
-__all__ = ["Bowl", "Explore", "Hinge", "Recursion"]
+__all__ = ["Bowl", "Explore", "Hinge", "Recursion", "Saddle"]
