@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from chapter import BOOK, read
+from node import in_node
 from numpy.testing import assert_allclose
 
 import minfluence as mi
 
 pytest.importorskip("anywidget", reason="anywidget is not installed")
-
-from test_explorables import in_node  # noqa: E402
 
 from minfluence.book.explorables import Saddle  # noqa: E402
 
@@ -100,6 +100,13 @@ def test_a_contour_of_a_bowl_is_its_circle():
     pieces = np.array(in_node(Saddle, code, None))
     assert len(pieces) > 40
     assert_allclose(np.linalg.norm(pieces, axis=-1), 1.5, atol=2e-3)
+
+
+def test_chapter_8_carries_the_module_as_it_is_now():
+    state = read(BOOK / "08_beyond_convexity.ipynb")["metadata"]["widgets"]
+    (models,) = (part["state"] for part in state.values())
+    saved = [m["state"]["_esm"] for m in models.values() if "_esm" in m["state"]]
+    assert str(Saddle._esm) in saved, "run make execute"
 
 
 def test_python_sees_the_saddle():

@@ -113,15 +113,16 @@ function levelLines(state) {
   ];
 }
 
-/** An arrow on the screen, cut where it leaves the picture. */
-function arrow(from, to, attributes) {
+/** An arrow on the screen: its shaft and its head. */
+function arrow(from, to, { dashed, ...attributes }) {
   const along = plus(to, -1, from);
   const far = norm(along);
-  const end = far > 900 ? plus(from, 900 / far, along) : to; // also when it is longer than a screen
+  const end = far > 900 ? plus(from, 900 / far, along) : to; // beyond the picture
   const [a, b] = along.map((v) => v / (far || 1));
   const side = (turn) => [end[0] - 10 * a + turn * 5 * b, end[1] - 10 * b - turn * 5 * a];
-  const head = far > 4 ? `${through([side(1), end, side(-1)])}` : "";
-  return make("path", { d: through([from, end]) + head, fill: "none", ...attributes });
+  const line = (d, more) => make("path", { d, fill: "none", ...attributes, ...more });
+  const head = far > 4 ? through([side(1), end, side(-1)]) : "";
+  return [line(through([from, end]), dashed ? { "stroke-dasharray": "5 4" } : {}), line(head)];
 }
 
 const short = (v) => (Math.abs(v) < 0.005 ? "0.00" : v.toFixed(2)).replace("-", "−");
@@ -165,9 +166,9 @@ function render({ model, el }) {
     );
     const down = plane.toScreen(plus(state.point, -0.45 / (norm(found.g) || 1), found.g));
     arrows.replaceChildren(
-      arrow(at, down, { stroke: GREY, "stroke-width": 2, "stroke-dasharray": "5 4" }),
+      ...arrow(at, down, { stroke: GREY, "stroke-width": 2, dashed: true }),
       ...(found.step
-        ? [arrow(at, plane.toScreen(plus(state.point, 1, found.step)), { stroke: colour(), "stroke-width": 3.5 })]
+        ? arrow(at, plane.toScreen(plus(state.point, 1, found.step)), { stroke: colour(), "stroke-width": 3.5 })
         : []),
     );
     set(here, { transform: `translate(${at})` });
@@ -226,11 +227,13 @@ function render({ model, el }) {
       says.textContent = `${opening} γ is exactly −μ₂: the step would divide by 0, so there is none.`;
       return;
     }
-    const where = found.kind === "bowl" ? "the lowest point" : "the saddle point";
+    const where = found.kind === "bowl" ? "the lowest point" : "the level point";
     const change = found.change > 0 ? "uphill by" : "downhill by";
     const height = Math.abs(found.change) < 0.005 ? "hardly changes the height" :
       `leads ${change} ${long(Math.abs(found.change))}`;
-    says.textContent = `${opening} The step leads to ${where} of this surface: it is ${long(found.length)} long, ` +
+    const end = plus(state.point, 1, found.step);
+    const outside = end.some((v, k) => Math.abs(v) > [PLANE.x, PLANE.y][k][1]) ? ", outside the picture" : "";
+    says.textContent = `${opening} The step leads to ${where} of this surface${outside}: it is ${long(found.length)} long, ` +
       `${height}, and points ${found.angle.toFixed(0)}° away from straight downhill.`;
   }
 
