@@ -218,7 +218,7 @@ function render({ model, el }) {
     const [first, second] = found.curvatures.map(short);
     const is = {
       saddle: "a saddle, which has no lowest point",
-      trough: "a trough: in one direction nothing holds",
+      trough: "a trough, straight along one direction",
       bowl: "a bowl",
     }[found.kind];
     const opening = `From (${state.point.map(short).join(", ")}). Damping γ = ${short(state.damping)}: H + γI has the ` +
@@ -227,7 +227,7 @@ function render({ model, el }) {
       says.textContent = `${opening} γ is exactly −μ₂: the step would divide by 0, so there is none.`;
       return;
     }
-    const where = found.kind === "bowl" ? "the lowest point" : "the level point";
+    const where = found.kind === "bowl" ? "the lowest point" : "the saddle point";
     const change = found.change > 0 ? "uphill by" : "downhill by";
     const height = Math.abs(found.change) < 0.005 ? "hardly changes the height" :
       `leads ${change} ${long(Math.abs(found.change))}`;
