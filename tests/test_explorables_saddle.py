@@ -72,10 +72,10 @@ def test_without_damping_the_step_ends_on_the_saddle_and_may_run_uphill():
 
 
 def test_near_the_pole_the_step_has_no_bound_and_at_it_there_is_none():
-    def state(damping):
-        return {"mu": [0.6, -0.3], "damping": damping, "point": POINT}
-
-    below, at, above = (in_node(Saddle, "js.explore(problem)", state(d)) for d in (0.299, 0.3, 0.301))
+    below, at, above = (
+        in_node(Saddle, "js.explore(problem)", {"mu": [0.6, -0.3], "damping": d, "point": POINT})
+        for d in (0.299, 0.3, 0.301)
+    )
     assert at["step"] is None and at["length"] is None and at["kind"] == "trough"
     assert min(below["length"], above["length"]) > 100
     assert below["change"] > 10 and above["change"] < -10  # uphill before, downhill after

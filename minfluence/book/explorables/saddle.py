@@ -11,7 +11,7 @@ from minfluence.book.explorables.base import module, numbers
 
 
 class Saddle(anywidget.AnyWidget):
-    """A quadratic risk with eigenvalues of either sign, damped: where does one step lead?
+    """A quadratic risk, damped: a saddle that becomes a bowl, and where one step leads.
 
     The risk is ``t @ H @ t / 2``, its level point the origin. Damping adds the square of the
     distance from where we stand, which can be dragged; the step is ``-(H + damping * I)^-1 g``.
