@@ -92,12 +92,10 @@ def test_more_damping_makes_the_step_shorter_and_turns_it_downhill():
 
 
 def test_a_contour_of_a_bowl_is_its_circle():
-    code = (
-        "(() => { const at = Array.from({length: 41}, (_, i) => Array.from({length: 41}, (_, j) =>"
-        " [i / 10 - 2, j / 10 - 2])); const f = at.map((row) => row.map(([a, b]) => a * a + b * b));"
-        " return js.contour(at, f, 2.25); })()"
-    )
-    pieces = np.array(in_node(Saddle, code, None))
+    grid = [[[i / 10 - 2, j / 10 - 2] for j in range(41)] for i in range(41)]
+    height = [[a * a + b * b for a, b in column] for column in grid]
+    code = "js.contour(problem[0], problem[1], 2.25)"
+    pieces = np.array(in_node(Saddle, code, [grid, height]))
     assert len(pieces) > 40
     assert_allclose(np.linalg.norm(pieces, axis=-1), 1.5, atol=2e-3)
 
