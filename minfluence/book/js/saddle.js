@@ -59,17 +59,17 @@ export function contour(points, values, level) {
   const pieces = [];
   for (let i = 0; i + 1 < points.length; i++) {
     for (let j = 0; j + 1 < points[i].length; j++) {
-      const above = (values[i][j] >= level) + (values[i + 1][j] >= level) + (values[i + 1][j + 1] >= level) +
-        (values[i][j + 1] >= level);
-      if (above === 0 || above === 4) continue; // most squares
-      const corners = [[i, j], [i + 1, j], [i + 1, j + 1], [i, j + 1]];
+      const corners = [values[i][j], values[i + 1][j], values[i + 1][j + 1], values[i][j + 1]];
+      const above = corners.map((v) => v >= level);
+      if (above[0] === above[1] && above[1] === above[2] && above[2] === above[3]) continue; // most squares
+      const at = [points[i][j], points[i + 1][j], points[i + 1][j + 1], points[i][j + 1]];
       const cuts = [];
-      corners.forEach(([a, b], k) => {
-        const [c, d] = corners[(k + 1) % 4];
-        const [low, high] = [values[a][b] - level, values[c][d] - level];
-        if (low < 0 === high < 0) return;
-        cuts.push(plus(points[a][b], low / (low - high), plus(points[c][d], -1, points[a][b])));
-      });
+      for (let k = 0; k < 4; k++) {
+        const next = (k + 1) % 4;
+        if (above[k] === above[next]) continue;
+        const share = (level - corners[k]) / (corners[next] - corners[k]);
+        cuts.push([0, 1].map((c) => at[k][c] + share * (at[next][c] - at[k][c])));
+      }
       for (let k = 0; k < cuts.length; k += 2) pieces.push([cuts[k], cuts[k + 1]]);
     }
   }
@@ -82,11 +82,11 @@ const DAMPINGS = [
   ...Array.from({ length: 31 }, (_, k) => k / 50), // 0, 0.02, ..., 0.6
   ...Array.from({ length: 14 }, (_, k) => (k + 7) / 10), // 0.7, ..., 2
 ];
-const SWEPT = Array.from({ length: 201 }, (_, k) => 2 * (k / 200) ** 2); // denser where the pole is
+const SWEPT = Array.from({ length: 101 }, (_, k) => 2 * (k / 100) ** 2); // denser where the pole is
 const SECONDS = Array.from({ length: 11 }, (_, k) => (k - 5) / 10);
-const LEVELS = [0.01, 0.04, 0.09, 0.16, 0.25, 0.36, 0.49, 0.64, 0.81, 1]; // above here, and below
+const LEVELS = [0.01, 0.04, 0.09, 0.16, 0.25, 0.36, 0.49, 0.64]; // above here, and below
 const PLANE = { width: 400, height: 280, x: [-1.5, 1.5], y: [-1.05, 1.05] };
-const GRID = [64, 45];
+const GRID = [50, 35];
 const LONGEST = 3;
 const LENGTHS = { width: 270, height: 130, margin: 46, x: [0, 2], y: [0, LONGEST] };
 const CHANGES = { width: 270, height: 150, margin: 46, x: [0, 2], y: [-0.3, 0.3] };
@@ -96,13 +96,14 @@ const points = Array.from({ length: GRID[0] + 1 }, (_, i) => Array.from({ length
   PLANE.x[0] + (i / GRID[0]) * (PLANE.x[1] - PLANE.x[0]),
   PLANE.y[0] + (j / GRID[1]) * (PLANE.y[1] - PLANE.y[0]),
 ]));
+const pixels = points.map((column) => column.map(plane.toScreen));
 
 /** Level lines of the damped surface: orange above where we stand, blue below, dark at its height. */
 function levelLines(state) {
   const height = surface(state);
   const values = points.map((column) => column.map(height));
   const line = (level, attributes) => make("path", {
-    d: contour(points, values, level).map((piece) => through(piece.map(plane.toScreen))).join(""),
+    d: contour(pixels, values, level).map(through).join(""),
     fill: "none",
     ...attributes,
   });
