@@ -75,6 +75,7 @@ publishable: ## say whether this commit and its built book (SITE= leaves it out)
 browser: $(NODE_READY) ## read the built book in Chromium, without network, and use its widgets
 	node tests/browser/widgets.mjs $(SITE)
 	node tests/browser/explorables.mjs $(SITE)
+	node tests/browser/learning.mjs $(SITE)
 	node tests/browser/accessibility.mjs $(SITE)
 	node tests/browser/lighthouse.mjs $(SITE)
 

@@ -1,14 +1,11 @@
 """The explorables: what Python sees, and that the browser's numbers are the package's."""
 
-import base64
 import itertools
-import json
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
 from chapter import BOOK, read
+from node import in_node
 from numpy.testing import assert_allclose
 
 import minfluence as mi
@@ -23,24 +20,6 @@ PAGES = {
     "07_stochastic_estimation": Recursion,
     "09_beyond_smoothness": Hinge,
 }
-
-
-def in_node(widget, code, problem):
-    """Run JavaScript, with the module that the browser gets, on a problem in JSON; read JSON."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("there is no Node.js")
-    module = base64.b64encode(str(widget._esm).encode()).decode()
-    code = (
-        f'import * as js from "data:text/javascript;base64,{module}";\n'
-        f"const problem = {json.dumps(problem)};\n"
-        f"console.log(JSON.stringify({code}));"
-    )
-    run = subprocess.run(
-        [node, "--input-type=module", "-"], input=code, capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout)
 
 
 @pytest.mark.parametrize("widget", PAGES.values(), ids=lambda widget: widget.__name__)

@@ -15,9 +15,25 @@ def notebooks():
     return sorted(BOOK.glob("*.ipynb"))
 
 
+def pages(number="[0-9][0-9]"):
+    """Paths of all pages of the numbered chapters, each chapter before its "Going deeper" pages."""
+    found = BOOK.glob(f"{number}_*.ipynb")
+    return sorted(found, key=lambda path: (path.name[:2], goes_deeper(path), path.name))
+
+
 def chapters(number="[0-9][0-9]"):
     """Paths of the numbered chapters, in order; given a number such as "02", of this one only."""
-    return sorted(BOOK.glob(f"{number}_*.ipynb"))
+    return [path for path in pages(number) if not goes_deeper(path)]
+
+
+def goes_deeper(path):
+    """Whether a page goes deeper into a chapter than the chapter itself."""
+    return path.stem.endswith("_deeper")
+
+
+def words(cells):
+    """How many words the text of these cells has; a formula counts as its parts."""
+    return sum(len(source(cell).split()) for cell in cells if cell["cell_type"] == "markdown")
 
 
 def read(path):

@@ -2,9 +2,9 @@
 
 Usage: python tools/chapter_map.py
 
-Title, minutes, needs and objectives are read from each chapter's first lines ("About 45 minutes.
-You need: [chapter 1](01_leave_one_out.ipynb), ..."), so that map and list say what the chapters
-say. A test compares.
+Title, minutes, needs and objectives are read from each chapter's first lines ("About 45 minutes,
+and 20 for the exercises. You need: [chapter 1](01_leave_one_out.ipynb), ..."), so that map and
+list say what the chapters say. A test compares.
 """
 
 import re
@@ -16,7 +16,8 @@ from chapter import BOOK, chapters, read, source
 MAP = BOOK / "_static" / "chapter_map.svg"
 INSTRUCTORS = BOOK / "instructors.md"
 WIDTH, ROW, BOX, PAD = 380, 66, 48, 8  # as wide as a phone
-PARTS = [("Part I · The method", 1, 9), ("Part II · Uses", 10, 13), ("Part III · Further", 14, 99)]
+PARTS = [("Part I · The method", 0, 9), ("Part II · Uses", 10, 13), ("Part III · Further", 14, 99)]
+TIMES = re.compile(r"\*About (\d+) minutes(?:, and (\d+) for the exercises)?\. You need: (.*)")
 COLOURS = ["#0072B2", "#00735C", "#B34700"]
 
 
@@ -26,6 +27,7 @@ class Chapter(NamedTuple):
     number: int
     name: str
     minutes: int
+    exercises: int
     needs: tuple
     stem: str
     objectives: tuple
@@ -35,11 +37,12 @@ def first_lines(path):
     """What the first lines of the chapter at `path` say."""
     promise = source(read(path)["cells"][1])
     name = re.match(r"# \d+ · (.+)", promise)[1]
-    minutes, needs = re.search(r"\*About (\d+) minutes\. You need: (.*)", promise).groups()
+    minutes, exercises, needs = TIMES.search(promise).groups()
     numbers = tuple(int(n) for n in dict.fromkeys(re.findall(r"\]\((\d\d)_", needs)))
     able = promise[promise.index("You will be able to") :]
     objectives = tuple(line[2:].rstrip(",.") for line in able.splitlines() if line.startswith("- "))
-    return Chapter(int(path.name[:2]), name, int(minutes), numbers, path.stem, objectives)
+    times = int(minutes), int(exercises or 0)
+    return Chapter(int(path.name[:2]), name, *times, numbers, path.stem, objectives)
 
 
 def levels(part):
@@ -153,12 +156,16 @@ def with_objectives(page, all_chapters):
     """The instructors' page with its list of objectives written anew."""
     begin, end = re.findall(r"<!-- .*objectives.* -->", page)
     said = [
-        f"**[{c.number} {c.name}]({c.stem}.ipynb)**, {c.minutes} minutes: "
+        f"**[{c.number} {c.name}]({c.stem}.ipynb)**, {c.minutes} minutes{_more(c)}: "
         f"{'; '.join(c.objectives)}."
         for c in all_chapters
     ]
     before, after = page.split(begin)[0], page.split(end)[1]
     return "\n\n".join([before + begin, *said, end + after])
+
+
+def _more(chapter):
+    return f", and {chapter.exercises} for the exercises" if chapter.exercises else ""
 
 
 if __name__ == "__main__":

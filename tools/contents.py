@@ -9,5 +9,7 @@ def contents():
     listed = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
     pages = [(None, listed["root"])]
     for part in listed["parts"]:
-        pages += [(part["caption"], chapter["file"]) for chapter in part["chapters"]]
+        for chapter in part["chapters"]:
+            files = [chapter["file"], *(page["file"] for page in chapter.get("sections", []))]
+            pages += [(part["caption"], file) for file in files]
     return pages

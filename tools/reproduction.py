@@ -11,20 +11,23 @@ import json
 import re
 import tomllib
 
-from chapter import BOOK, chapters, outputs, read
+from chapter import BOOK, outputs, pages, read
 
 PUBLISHED = BOOK / "results" / "published.toml"
 LEDGER = BOOK / "results" / "reproduction.json"
 
 
 def output(cell):
-    """Text that a chapter's cell printed, by the two numbers: "04 27" is cell-27 of chapter 4."""
+    """Text that a chapter's cell printed, by the two numbers: "04 27" is cell-27 of chapter 4.
+
+    The cell may stand in the chapter itself or on one of its "Going deeper" pages.
+    """
     chapter, number = cell.split()
-    (path,) = chapters(chapter)
-    for found in read(path)["cells"]:
+    cells = [found for path in pages(chapter) for found in read(path)["cells"]]
+    for found in cells:
         if found["id"] == f"cell-{number}":
             return "".join("".join(o.get("text", [])) for o in outputs([found])).rstrip("\n")
-    raise LookupError(f"{path.name} has no cell-{number}: name another one in {PUBLISHED.name}.")
+    raise LookupError(f"Chapter {chapter} has no cell-{number}: name another in {PUBLISHED.name}.")
 
 
 def ours(line):

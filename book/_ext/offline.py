@@ -11,7 +11,7 @@ from pathlib import Path
 from sphinx.util import logging
 
 MATHJAX = Path(__file__).resolve().parents[2] / "node_modules" / "mathjax" / "es5"
-PARTS = ("tex-mml-chtml.js", "output/chtml/fonts")
+PARTS = ("tex-mml-chtml.js", "input/tex/extensions/color.js", "output/chtml/fonts")
 
 
 def use_local_script(app, config):

@@ -73,7 +73,7 @@ async function read(name, look) {
     },
   });
   const hasWidgets = await page.locator('script[type="application/vnd.jupyter.widget-view+json"]').count();
-  if (hasWidgets) await page.locator(".widget :is(.widget-box, .explore)").first().waitFor();
+  if (hasWidgets) await page.locator(".widget :is(.widget-box, .explore, .ask)").first().waitFor();
   await page.waitForLoadState("networkidle");
   return { page, problems, files, limit: hasWidgets ? MAX_SHIFT : MAX_SHIFT_OF_FORMULAS };
 }

@@ -10,7 +10,7 @@
 import path from "node:path";
 import { mkdir, readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { DESKTOP, eventually, open, pagesOf, PHONE, start } from "./site.mjs";
+import { DESKTOP, drag, eventually, open, pagesOf, PHONE, start } from "./site.mjs";
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -44,24 +44,6 @@ async function act(root, problems, what, action) {
     return after.words !== before.words && after.pictures !== before.pictures;
   });
   if (!changed) problems.add(`${what} changes nothing`);
-}
-
-/** Press at one place and let go at another, with a few moves between. */
-async function drag(page, [x, y], [toX, toY], touch) {
-  const between = (k) => [x + ((toX - x) * k) / 5, y + ((toY - y) * k) / 5];
-  if (!touch) {
-    await page.mouse.move(x, y);
-    await page.mouse.down();
-    await page.mouse.move(toX, toY, { steps: 5 });
-    await page.mouse.up();
-    return;
-  }
-  const client = await page.context().newCDPSession(page);
-  const send = (type, at) =>
-    client.send("Input.dispatchTouchEvent", { type, touchPoints: at ? [{ x: at[0], y: at[1] }] : [] });
-  await send("touchStart", [x, y]);
-  for (let k = 1; k <= 5; k++) await send("touchMove", between(k));
-  await send("touchEnd");
 }
 
 async function useMovable(page, root, touch, problems) {

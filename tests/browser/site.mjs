@@ -101,6 +101,25 @@ export async function eventually(condition) {
   }
 }
 
+/** Press at one place and let go at another, with a few moves between. */
+export async function drag(page, [x, y], [toX, toY], touch) {
+  const between = (k) => [x + ((toX - x) * k) / 5, y + ((toY - y) * k) / 5];
+  if (!touch) {
+    await page.mouse.move(x, y);
+    await page.mouse.down();
+    await page.mouse.move(toX, toY, { steps: 5 });
+    await page.mouse.up();
+    return;
+  }
+  const client = await page.context().newCDPSession(page);
+  const send = (type, at) =>
+    client.send("Input.dispatchTouchEvent", { type, touchPoints: at ? [{ x: at[0], y: at[1] }] : [] });
+  await send("touchStart", [x, y]);
+  for (let k = 1; k <= 5; k++) await send("touchMove", between(k));
+  await new Promise((rest) => setTimeout(rest, 100)); // a finger in flight would swallow the next tap
+  await send("touchEnd");
+}
+
 /** Two at a time, as there are two cores. */
 export async function twoAtATime(names, check) {
   const waiting = [...names];

@@ -1,7 +1,5 @@
-"""What the explorables share: their JavaScript as one text, and the numbers of a plane."""
+"""What the explorables share: the numbers of a plane, and those that Python and browser share."""
 
-import re
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -9,18 +7,9 @@ import numpy as np
 import traitlets
 
 from minfluence import validate
+from minfluence.book.live import module
 
-JS = Path(__file__).parents[1] / "js"
-
-
-def module(name: str) -> str:
-    """JavaScript of one explorable as one text: what it imports from ``shared.js`` put into it."""
-    source, shared = ((JS / file).read_text("utf-8") for file in (name, "shared.js"))
-    whole, count = re.subn(
-        r'^import [^;]* from "./shared.js";\n', lambda _: shared, source, flags=re.M
-    )
-    assert count == 1, f"{name} should import from shared.js once"
-    return whole
+__all__ = ["Plane", "module", "numbers"]
 
 
 def numbers() -> Any:
