@@ -25,6 +25,7 @@ from numpy import ndarray
 
 from minfluence import seam, validate
 from minfluence.eigenvalues import spectrum
+from minfluence.fit import fit
 from minfluence.hessian import Hessian, dense
 from minfluence.influence import Influence, predicted_change, s_test, up_loss
 from minfluence.inverse import Inverse
@@ -125,6 +126,8 @@ class Trust:
         return f"Order: {order}. Sizes: {self._sizes()}. Groups beyond about 5 %: retrain."
 
     def _sizes(self) -> str:
+        if any(a.verdict == NO for a in self.answers[:3]):
+            return "no"
         factors, by_leverage = _factors(self.predicted, self.corrected), 1 / (1 - self.leverage)
         if np.all(abs(factors - 1) <= 0.1):
             return "as they are, to 10 %"
@@ -544,12 +547,11 @@ def _refits(
     others = np.setdiff1d(np.flatnonzero(o.weights), top)
     drawn = rng.choice(others, min(k - len(top), len(others)), replace=False)
     chosen = np.concatenate([top, drawn])
-    refits = refit_without(o, theta, chosen.tolist(), progress=False)
-    now = o.test_losses(theta, at.X_test, at.y_test)
-    after = [o.test_losses(t, at.X_test, at.y_test) for t in refits.thetas]
-    changes = np.stack([at.predicted[:, chosen], np.stack(after, axis=1) - now[:, None]])
+    thetas, done, now = _refitted(o, theta, chosen.tolist())
+    before = o.test_losses(now, at.X_test, at.y_test)
+    after = [o.test_losses(t, at.X_test, at.y_test) for t in thetas]
+    changes = np.stack([at.predicted[:, chosen], np.stack(after, axis=1) - before[:, None]])
 
-    done = refits.converged
     of_top = np.arange(len(chosen)) < len(top)
     found = f"{len(top)} of the top, {len(drawn)} at random"
     advice = (
@@ -573,6 +575,22 @@ def _refits(
     found += f": Pearson {pearson:.2f} ({low:.2f} to {high:.2f}), slope {slope:.2g}"
     numbers |= {"pearson": pearson, "low": low, "high": high, "slope": slope}
     return _answer("refits?", verdict, found, advice, numbers), chosen, changes
+
+
+def _refitted(
+    o: seam.Objective, theta: ndarray, chosen: list[int]
+) -> tuple[ndarray, ndarray, ndarray]:
+    """Parameters without each example, whether they are minima, and those to compare them with.
+
+    Where the Hessian is no bowl, every fit goes its own way from theta, with all examples too.
+    """
+    try:
+        refits = refit_without(o, theta, chosen, progress=False)
+        return refits.thetas, refits.converged, theta
+    except NotPositiveDefinite:
+        fits = [fit(o.without(i), theta) for i in chosen]
+        done = np.array([f.converged for f in fits])
+        return np.stack([f.theta for f in fits]), done, fit(o, theta).theta
 
 
 def _interval(

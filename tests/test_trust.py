@@ -138,6 +138,8 @@ def test_an_indefinite_network_has_no_scores_and_with_damping_none_to_rely_on():
     assert damped.answers[CURVATURE].verdict in (CAREFUL, NO)
     assert damped.answers[SOLVED].verdict == YES and damped.order == NO
     assert "half is too little" in damped.answers[DAMPING].finding
+    refitted = ask(objective, theta, np.ones(2), 1, damping=-1.5 * smallest, refits=4)
+    assert refitted.answers[REFITS].verdict != NONE and refitted.refitted.size == 4
 
 
 def test_gauss_newton_is_judged_by_the_hessian_and_by_the_risk_along_the_steps():
