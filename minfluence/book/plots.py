@@ -138,8 +138,8 @@ def trust(card: Any, *, ax: Any = None) -> Any:
     rows, predicted, corrected = range(len(card.leaders)), card.predicted[0], card.corrected[0]
     for row, before, after in zip(rows, predicted, corrected, strict=True):
         ax.annotate("", (after, row), (before, row), arrowprops={"arrowstyle": "->", "color": GREY})
-    ax.scatter(predicted, rows, s=45, facecolors="white", edgecolors=BLUE, label="predicted")
-    ax.scatter(corrected, rows, s=18, c=ORANGE, label="corrected")
+    ax.scatter(predicted, rows, s=45, facecolors="white", edgecolors=GREY, label="predicted")
+    ax.scatter(corrected, rows, s=24, c=GREEN, label="corrected")
     row_of = {int(i): row for row, i in enumerate(card.leaders)}
     of = [k for k, i in enumerate(card.refitted) if int(i) in row_of]
     if of:
