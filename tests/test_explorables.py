@@ -33,7 +33,7 @@ def test_each_page_carries_the_module_as_it_is_now(page, widget):
     state = read(BOOK / f"{page}.ipynb")["metadata"]["widgets"]
     (models,) = (part["state"] for part in state.values())
     saved = [m["state"]["_esm"] for m in models.values() if "_esm" in m["state"]]
-    assert saved == [str(widget._esm)], "run make execute"
+    assert saved.count(str(widget._esm)) == 1, "run make execute"
 
 
 # --- the front page -------------------------------------------------------------------------------

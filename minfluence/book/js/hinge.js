@@ -120,7 +120,7 @@ function render({ model, el }) {
       set(g, {
         transform: `translate(${plane.toScreen(X[i])})`,
         class: `point${i === selected ? " selected" : ""}`,
-        "aria-label": `Point ${i + 1}, a ${kind(y[i])}, margin ${found.margins[i].toFixed(2)}`,
+        "aria-label": `Example ${i}, a ${kind(y[i])}, margin ${found.margins[i].toFixed(2)}`,
       });
       const fill = part > 0.02 ? ORANGE : GREY;
       g.lastChild.replaceWith(mark(y[i], 3.5 + 4 * Math.sqrt(part), { fill, stroke: "#fff" }));
@@ -189,7 +189,7 @@ function render({ model, el }) {
   function speak() {
     const i = selected;
     says.textContent = `Temperature ${shown(state.temperature)}: ${near()} of ${n} margins are within ${NEAR} ` +
-      `temperatures of the kink. The loss at the cross is ${found.before.toFixed(3)}. Without point ${i + 1}, a ` +
+      `temperatures of the kink. The loss at the cross is ${found.before.toFixed(3)}. Without example ${i}, a ` +
       `${kind(machine.y[i])} with margin ${found.margins[i].toFixed(3)}, ` +
       `it changes by ${signed(found.predicted[i])} (predicted) or ${signed(found.actual[i])} ` +
       `(machine trained again). All ${n}: ${fit()}.`;
@@ -232,12 +232,12 @@ function render({ model, el }) {
   });
   temperatures.set(state.temperature);
   show(el,
-    make("p", {}, "Orange points resist: their margin is near the kink (dotted lines), within the band that grows " +
+    make("p", {}, "Orange points hold the parameters back: their margin is near the kink (dotted lines), in the band that grows " +
       "with the temperature. First plot: the smooth hinge in black, its slope dashed, its curvature in orange, both " +
       "as shares of their largest. Click a point to see what it does; drag the cross, the test point."),
     make("div", { class: "beside controls" }, temperatures.element,
-      button("previous point", () => choose(selected - 1)),
-      button("next point", () => choose(selected + 1)),
+      button("previous example", () => choose(selected - 1)),
+      button("next example", () => choose(selected + 1)),
       button("other class", () => {
         state.test.y = -state.test.y;
         update();
