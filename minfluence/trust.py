@@ -230,6 +230,16 @@ def trust(
     ValueError
         If the loss of every test point is flat at theta, so that all scores are 0.
 
+    Notes
+    -----
+    The rules were made beforehand, changed once after 150 random problems, and then tried on 173
+    others: nine losses and small networks, a third of them unconverged, damped or solved badly.
+    Of 113 whose predictions for all examples had a Pearson correlation with refits of at least
+    0.95, 76 were told "trust it", 23 to confirm and 14 not to (with 20 refits: 99, 13 and 1). Of
+    34 below 0.8, 23 were told not to, 10 to confirm and 1 "trust it" (with 20 refits: 30, 2 and 2).
+    Of those trusted, the worst leader's prediction was wrong by more than a quarter in half of the
+    cases, and `corrected` in one of twenty.
+
     References
     ----------
     Pregibon (1981) for 1/(1-h); Becker & Rannacher (2001) for errors weighted by the dual solution;

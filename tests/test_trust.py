@@ -367,6 +367,28 @@ def test_translated_estimators_are_asked_as_they_are():
     assert verdicts(card) == [YES] * 6
 
 
+@pytest.mark.slow
+def test_of_random_models_no_order_is_trusted_that_refits_contradict():
+    trusted = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        name = rng.choice(["squared", "logistic", "softmax", "huber", "poisson", "smooth_hinge"])
+        l2 = rng.choice([1e-3, 1e-2, 0.1])
+        objective = make_objective("LinearObjective", name, n=60, l2=l2, seed=seed)
+        theta = mi.fit(objective).theta
+        start = theta * rng.choice([1.0, 1.0, 0.3])  # one in three has not converged
+        x, y = (a[0] for a in make_examples(name, 3, seed=seed + 100))
+        influence = mi.Influence(objective, start)
+        card = trust(influence, x, y)
+        if card.order == YES:
+            trusted += 1
+            predicted = influence.predicted_change(x, y)
+            test = x[None], np.array([y])
+            actual = mi.actual_change(objective, theta, range(60), *test, progress=False)[0]
+            assert mi.agreement(predicted, actual).spearman > 0.8, (seed, name, str(card))
+    assert trusted > 10
+
+
 # What is printed, and what is refused -----------------------------------------------------------
 
 
