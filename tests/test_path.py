@@ -57,6 +57,13 @@ def test_the_fast_path_takes_ninety_minutes_and_the_front_page_leads_along_it():
     assert re.findall(r"\]\((\w+\.ipynb)\)", shown) == [path.name for path in steps]
 
 
+def test_the_front_page_says_how_long_all_of_part_one_takes_a_student():
+    (hours,) = re.findall(r"90 minutes, then about (\d+) hours", text(BOOK / "index.ipynb"))
+    said = [first_lines(path) for path in CORES]
+    rest = sum(c.minutes for c in said if c.stem not in FAST) + sum(c.exercises for c in said)
+    assert round(rest / 60) == int(hours)
+
+
 def test_who_is_on_the_fast_path_is_sent_nowhere_else_first():
     for path in CORES:
         if path.stem in FAST:
