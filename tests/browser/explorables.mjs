@@ -49,7 +49,8 @@ async function act(root, problems, what, action) {
 async function useMovable(page, root, touch, problems) {
   const mark = root.locator(".movable[tabindex='0']");
   if ((await mark.count()) === 0) return;
-  for (const [what, by] of [["up", [0, -24]], ["to the side", [30, 0]]]) {
+  const onALine = (await mark.getAttribute("aria-orientation")) === "horizontal";
+  for (const [what, by] of [["up", [0, -24]], ["to the side", [30, 0]]].slice(onALine ? 1 : 0)) {
     await mark.scrollIntoViewIfNeeded();
     const box = await mark.boundingBox();
     const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
