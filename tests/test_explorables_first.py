@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from chapter import BOOK, read
 from node import in_node
 from numpy.testing import assert_allclose
 
@@ -151,11 +150,3 @@ def test_points_that_cannot_be_are_refused(arguments, sentence):
 def test_each_is_one_module_that_needs_no_other_file(widget):
     assert "export default { render };" in str(widget._esm)
     assert "\nimport " not in str(widget._esm)
-
-
-@pytest.mark.parametrize("widget", [Mean, Line])
-def test_the_chapter_carries_each_module_as_it_is_now(widget):
-    state = read(BOOK / "00_a_mean_and_a_line.ipynb")["metadata"]["widgets"]
-    (models,) = (part["state"] for part in state.values())
-    saved = [model["state"].get("_esm") for model in models.values()]
-    assert str(widget._esm) in saved, "run make execute"

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from chapter import BOOK, read
 from node import in_node
 from numpy.testing import assert_allclose
 
@@ -43,16 +42,6 @@ def prepared():
     return of
 
 
-PAGES = {"02_upweighting": Weight, "02_upweighting_deeper": Refit}
-
-
-@pytest.mark.parametrize(("page", "widget"), PAGES.items(), ids=PAGES)
-def test_each_page_carries_the_module_as_it_is_now(page, widget):
-    states = read(BOOK / f"{page}.ipynb")["metadata"]["widgets"].values()
-    models = [model for part in states for model in part["state"].values()]
-    saved = {m["state"]["_esm"] for m in models if "_esm" in m["state"]}
-    assert str(widget._esm) in saved, "run make execute"
-    assert "\nimport " not in str(widget._esm)
 
 
 # --- the knob -------------------------------------------------------------------------------------

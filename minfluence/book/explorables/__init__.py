@@ -13,6 +13,7 @@ from minfluence.book.explorables.mean import Mean
 from minfluence.book.explorables.recursion import Recursion
 from minfluence.book.explorables.refit import Refit
 from minfluence.book.explorables.resemblance import Resemblance
+from minfluence.book.explorables.saddle import Saddle
 from minfluence.book.explorables.weight import Weight
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "Recursion",
     "Refit",
     "Resemblance",
+    "Saddle",
     "Weight",
 ]

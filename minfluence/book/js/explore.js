@@ -7,7 +7,7 @@ import {
   agreement, axes, button, choice, coordinates, dot, HARMS, HELPS, INK, kind, make, mark, movable, picture, set,
   show, signed, solve, through,
 } from "./shared.js";
-import { fit, loss, lossGradient, risk } from "./refits.js";
+import { boundary, fit, loss, lossGradient, risk } from "./linear.js";
 
 // --- The mathematics: what each point does, predicted and fitted again -----------------------------
 
@@ -46,14 +46,6 @@ const PLANE = { width: 380, height: 300, x: [-3.8, 3.8], y: [-3, 3] };
 const PLOT = { width: 260, height: 240, margin: 34 };
 const plane = coordinates(PLANE);
 
-/** Where the score is zero, from one edge of the plane to the other. */
-function boundary([a, b, c]) {
-  const ends = Math.abs(b) > Math.abs(a)
-    ? PLANE.x.map((x) => [x, -(a * x + c) / b])
-    : PLANE.y.map((y) => [-(b * y + c) / a, y]);
-  return ends.map(plane.toScreen);
-}
-
 // --- The hands ------------------------------------------------------------------------------------
 
 /** Build the explorable in `el`; `model` is the Python side, or whatever stands in for it. */
@@ -89,7 +81,7 @@ function render({ model, el }) {
     const largest = Math.max(...found.predicted.map(Math.abs), 1e-12);
     while (marks.length > state.points.length + 1) marks.pop().remove();
     while (marks.length < state.points.length + 1) marks.push(view.appendChild(handle(marks.length)));
-    set(line, { d: through(boundary(found.theta)) });
+    set(line, { d: through(boundary(found.theta, PLANE).map(plane.toScreen)) });
     marks.forEach((g, i) => {
       const isTest = i === state.points.length;
       const point = isTest ? state.test : state.points[i];
@@ -102,7 +94,7 @@ function render({ model, el }) {
         tabindex: isSelected ? 0 : -1,
         "aria-label": isTest
           ? `Cross: the test point, a ${kind(point.y)}`
-          : `Point ${i + 1}, a ${kind(point.y)}, ${effect < 0 ? "harmful" : "helpful"}`,
+          : `Example ${i}, a ${kind(point.y)}, ${effect < 0 ? "harmful" : "helpful"}`,
       });
       const halo = make("circle", { class: "halo", r: Math.max(radius + 4, 12) });
       g.replaceChildren(halo, isTest
@@ -132,7 +124,7 @@ function render({ model, el }) {
     const i = selected;
     const one = i < 0
       ? `The cross is selected; its loss is ${found.before.toFixed(3)}.`
-      : `Point ${i + 1}, a ${kind(state.points[i].y)}. If it is left out, the loss at the cross ` +
+      : `Example ${i}, a ${kind(state.points[i].y)}. If it is left out, the loss at the cross ` +
         `changes by ${signed(found.predicted[i])} (predicted) or ${signed(found.actual[i])} ` +
         "(trained again).";
     says.textContent = `${one} All ${state.points.length} points: Pearson ` +

@@ -8,7 +8,8 @@ import {
   axes, BLUE, button, choice, coordinates, dot, INK, make, norm, ORANGE, picture, plus, set, show, slider, solve,
   through, times,
 } from "./shared.js";
-import { fit, levelLines, LOSSES, lossGradient, planeOf, risk, weighted } from "./refits.js";
+import { fit, LOSSES, lossGradient, risk, weighted } from "./linear.js";
+import { levelLines, planeOf } from "./refits.js";
 
 // --- The mathematics ------------------------------------------------------------------------------
 

@@ -17,7 +17,8 @@ import {
   axes, button, coordinates, dot, GREY, HARMS, HELPS, INK, kind, make, mark, picture, plus, set, show, signed, slider,
   solve, through, times,
 } from "./shared.js";
-import { arrow, fit, levelLines, loss, lossGradient, planeOf, risk, weighted } from "./refits.js";
+import { boundary, fit, loss, lossGradient, risk, weighted } from "./linear.js";
+import { arrow, levelLines, planeOf } from "./refits.js";
 
 // --- The mathematics ------------------------------------------------------------------------------
 
@@ -86,14 +87,7 @@ const NAMES = [
   "what Newton leaves: curvature changes on the way",
 ];
 const plane = coordinates(PLANE);
-
-/** Where the score is zero, from one edge of the plane to the other. */
-function boundary([a, b, c]) {
-  const ends = Math.abs(b) > Math.abs(a)
-    ? PLANE.x.map((x) => [x, -(a * x + c) / b])
-    : PLANE.y.map((y) => [-(b * y + c) / a, y]);
-  return through(ends.map(plane.toScreen));
-}
+const drawn = (theta) => through(boundary(theta, PLANE).map(plane.toScreen));
 
 const WHITE = { stroke: "#fff", "stroke-width": 3, "paint-order": "stroke" }; // around letters on lines
 const text = (u, v, words, attributes = {}) => make("text", { x: u, y: v, ...WHITE, ...attributes }, words);
@@ -162,9 +156,9 @@ function render({ model, el }) {
 
   function drawPlane() {
     lines.replaceChildren(
-      line(boundary(here.theta), { stroke: "#bbb", "stroke-width": 1.5 }),
-      line(boundary(found.chord), { stroke: colour(), "stroke-width": 1.5, "stroke-dasharray": "5 4" }),
-      line(boundary(found.refit), { stroke: INK, "stroke-width": 2 }),
+      line(drawn(here.theta), { stroke: "#bbb", "stroke-width": 1.5 }),
+      line(drawn(found.chord), { stroke: colour(), "stroke-width": 1.5, "stroke-dasharray": "5 4" }),
+      line(drawn(found.refit), { stroke: INK, "stroke-width": 2 }),
     );
     points.forEach((point, i) => {
       const chosen = i === here.example;
