@@ -73,10 +73,9 @@ publishable: ## say whether this commit and its built book (SITE= leaves it out)
 	$(PYTHON) tools/publishable.py $(SITE)
 
 browser: $(NODE_READY) ## read the built book in Chromium, without network, and use its widgets
-	node tests/browser/widgets.mjs $(SITE)
+	node tests/browser/pages.mjs $(SITE)
 	node tests/browser/explorables.mjs $(SITE)
 	node tests/browser/learning.mjs $(SITE)
-	node tests/browser/accessibility.mjs $(SITE)
 	node tests/browser/lighthouse.mjs $(SITE)
 
 binder: $(TEST_READY) ## run every chapter in a new environment that holds what Binder's would

@@ -29,6 +29,7 @@ from minfluence.samples import safe_scale
 from minfluence.seam import Solution
 from minfluence.solvers import NotConverged, NotPositiveDefinite, cg, direct, factorize
 from minfluence.stochastic import Diverged, lissa, neumann
+from minfluence.trust import Answer, Trust, trust
 
 if TYPE_CHECKING:
     from minfluence import attacks, attribution, audit, book, checks, diagnostics, lds
@@ -67,6 +68,7 @@ _LATER = {  # name -> the module that has it; a module has itself
 
 __all__ = [
     "Agreement",
+    "Answer",
     "Attack",
     "AutogradObjective",
     "Chunks",
@@ -89,6 +91,7 @@ __all__ = [
     "SuggestedDamping",
     "TorchObjective",
     "Translation",
+    "Trust",
     "actual_change",
     "actual_perturbed_change",
     "agreement",
@@ -119,6 +122,7 @@ __all__ = [
     "save_up_loss",
     "spectrum",
     "suggest_damping",
+    "trust",
 ]
 __version__ = "0.2.0"
 

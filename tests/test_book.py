@@ -1,5 +1,6 @@
 """What must hold for the sources of the book, checked without building it."""
 
+import ast
 import copy
 import json
 import re
@@ -133,6 +134,78 @@ def names_no_machine(notebook, path):
         yield f"names a folder of one machine: {found}"
 
 
+# --- questions, checks and derivations ----------------------------------------------------------
+
+
+def questions(notebook):
+    """(where, cell, output, state of the widget) of every question."""
+    models = notebook["metadata"].get("widgets", {}).get(STATE, {}).get("state", {})
+    for where, cell, output, data in outputs(notebook):
+        if "question" in tags(cell) and VIEW in data:
+            yield where, cell, output, models.get(data[VIEW]["model_id"], {}).get("state", {})
+
+
+def folds_its_questions(notebook, path):
+    asking = {where for where, *_ in questions(notebook)}
+    for where, _, cell in code_cells(notebook):
+        if "question" in tags(cell) and "hide-input" not in tags(cell):
+            yield f"{where} shows the answer in its code: tag it hide-input"
+        if "question" in tags(cell) and where not in asking:
+            yield f"{where} shows no question"
+
+
+def answers_no_question(notebook, path):
+    for where, _, output, state in questions(notebook):
+        text = "".join(output["data"].get("text/plain", ""))
+        wrong = [says for _, says in state.get("wrong", [])]
+        for says in [state.get("because"), *state.get("notes", []), *wrong]:
+            if says and says in text:
+                yield f"{where} answers its question: {says}"
+
+
+def sends_readers_to_its_own_sections(notebook, path):
+    text = "\n".join(source(c) for c in notebook["cells"] if c["cell_type"] == "markdown")
+    headings = re.findall(r"^#+ +(.+?) *$", text, re.M)
+    for where, _, _, state in questions(notebook):
+        if state.get("again") and state["again"] not in headings:
+            yield f"{where} names a section that is not there: {state['again']}"
+
+
+def explains_in_its_checks(notebook, path):
+    for where, code, cell in code_cells(notebook):
+        for node in ast.walk(ast.parse(code)) if "check" in tags(cell) else ():
+            if isinstance(node, ast.Assert) and node.msg is None:
+                yield f"{where} fails without a message: {ast.unparse(node)}"
+
+
+def gives_no_answer_in_its_checks(notebook, path):
+    for where, cell, output, data in outputs(notebook):
+        shown = "".join(output.get("text", "")) + "".join(data.get("text/plain", ""))
+        if "check" in tags(cell) and re.search(r"\d", shown):
+            yield f"{where} prints a number, which answers its exercise: {shown.strip()}"
+
+
+def derives_line_by_line(notebook, path):
+    for cell in notebook["cells"]:
+        text = source(cell) if cell["cell_type"] == "markdown" else ""
+        for start in [m.start() for m in re.finditer('<div class="derivation"', text)]:
+            where, (block, *_) = f"derivation in {cell['id']}", text[start:].split("\n</div>")
+            if not re.match(r'<div class="derivation" aria-label="\w[^"]*">\n\n1\. ', block):
+                yield f"{where} needs an aria-label, an empty line, and a list that starts with 1."
+            lines = re.split(r"^(\d+)\. +", block, flags=re.M)[1:]
+            numbers, items = lines[::2], lines[1::2]
+            if [int(k) for k in numbers] != [*range(1, len(numbers) + 1)] or len(numbers) < 2:
+                yield f"{where} is not one list, but numbered {', '.join(numbers)}"
+            for k, item in zip(numbers, items, strict=True):
+                before = item.split("<details>")[0]
+                formula = re.compile(r"\$\$.*?\$\$", re.S)
+                _, *parts = re.split(r"\n\s*\n", formula.sub("$$", before))
+                if not any(re.match(r"\s*[A-Za-z*“(\[]", part) for part in parts):
+                    yield f"{where}, line {k} has no reason"
+            if "<details><summary>" not in block:
+                yield f"{where} asks nothing"
+
+
 RULES = [
     is_executed_in_order,
     has_no_errors,
@@ -144,7 +217,18 @@ RULES = [
     has_exercises_with_solutions,
     has_minimal_metadata,
     names_no_machine,
+    folds_its_questions,
+    answers_no_question,
+    sends_readers_to_its_own_sections,
+    derives_line_by_line,
 ]
+# Not yet for chapters that are as they were: take a name out when it is rewritten.
+CHECKS = [explains_in_its_checks, gives_no_answer_in_its_checks]
+OLD_CHECKS = """
+07_stochastic_estimation_deeper 09_beyond_smoothness_deeper 10_understanding_models
+11_training_set_attacks 12_domain_mismatch 13_mislabeled_examples 14_text
+15_other_data_other_losses 16_when_influence_fails 17_at_scale 18_modern_methods
+""".split()
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -152,6 +236,14 @@ RULES = [
 def test_chapter(path, rule):
     found = list(rule(read(path), path))
     assert not found, "\n".join([path.name, *found])
+
+
+@pytest.mark.parametrize("rule", CHECKS, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_checks_of_a_chapter(path, rule):
+    if path.stem in OLD_CHECKS:
+        pytest.skip("not yet rewritten")
+    test_chapter(path, rule)
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
@@ -172,21 +264,48 @@ def sound_notebook():
         cell = {"cell_type": "code", "id": "x", "source": source, "metadata": metadata}
         return cell | {"outputs": list(outputs)}
 
+    asked = {"text/plain": "How much?\n  (a) I", VIEW: {"model_id": "2"}}
+    question = {"output_type": "display_data", "data": asked}
+    right = {"output_type": "stream", "name": "stdout", "text": "Right."}
     cells = [
         code(first, tags=["remove-cell"]),
         {"cell_type": "markdown", "source": "## Exercises\n\n**Exercise 1.** Why?", "metadata": {}},
         code("picture", picture, mystnb={"image": {"alt": "A line."}}),
         code("widget", widget),
         code("answer", tags=["solution", "hide-cell"]),
+        code("question", question, tags=["question", "hide-input"]),
+        code('assert answer > 0, "the sign is reversed"', right, tags=["check"]),
+        {"cell_type": "markdown", "id": "x", "source": DERIVATION, "metadata": {}},
     ]
     for count, cell in enumerate((c for c in cells if c["cell_type"] == "code"), start=1):
         cell["execution_count"] = count
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
-    metadata["widgets"] = {STATE: {"state": {"1": {}}}}
+    state = {"because": "So.", "notes": ["", "No, since ..."], "again": "Exercises"}
+    metadata["widgets"] = {STATE: {"state": {"1": {}, "2": {"state": state}}}}
     return {"cells": cells, "metadata": metadata}
 
 
+DERIVATION = """
+<div class="derivation" aria-label="From here to there">
+
+1. $a = b$
+
+   Given.
+
+   ![A balance.](_static/steps/balance.svg)
+
+2. $$a + c = b + c$$
+
+   The same is added on both sides.
+
+   <details><summary>Which letter is new?</summary>
+
+   It is $c$.
+
+   </details>
+
+</div>"""
 STDERR = {"output_type": "stream", "name": "stderr", "text": "careful"}
 ERROR = {"output_type": "error", "ename": "KeyError"}
 FLAWS = [
@@ -200,7 +319,7 @@ FLAWS = [
     (installs_itself_on_colab, lambda nb: nb["cells"][0]["metadata"].clear()),
     (installs_itself_on_colab, lambda nb: nb["cells"][0].update(source="import numpy")),
     (runs_outside_the_book, lambda nb: nb["cells"][2].update(source="import myst_nb")),
-    (has_exercises_with_solutions, lambda nb: nb["cells"].pop()),
+    (has_exercises_with_solutions, lambda nb: nb["cells"].pop(4)),
     (has_exercises_with_solutions, lambda nb: nb["cells"][4]["metadata"]["tags"].pop()),
     (has_exercises_with_solutions, lambda nb: nb["cells"][1].update(source="# End")),
     (has_minimal_metadata, lambda nb: nb["metadata"]["language_info"].update(version="3.11")),
@@ -209,7 +328,31 @@ FLAWS = [
 ]
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def derivation_without(text):
+    return lambda nb: nb["cells"][7].update(source=DERIVATION.replace(text, ""))
+
+
+FLAWS += [
+    (folds_its_questions, lambda nb: nb["cells"][5]["metadata"]["tags"].pop()),
+    (folds_its_questions, lambda nb: nb["cells"][5]["outputs"].clear()),
+    (answers_no_question, lambda nb: question_data(nb).update({"text/plain": ["(a)\n", "So."]})),
+    (answers_no_question, lambda nb: question_data(nb).update({"text/plain": "No, since ..."})),
+    (sends_readers_to_its_own_sections, lambda nb: nb["cells"][1].update(source="## Exercise")),
+    (explains_in_its_checks, lambda nb: nb["cells"][6].update(source="if 1:\n    assert answer")),
+    (gives_no_answer_in_its_checks, lambda nb: nb["cells"][6]["outputs"][0].update(text="3: yes")),
+    (derives_line_by_line, derivation_without(' aria-label="From here to there"')),
+    (derives_line_by_line, derivation_without("1. $a = b$\n")),
+    (derives_line_by_line, derivation_without("   Given.\n\n")),
+    (derives_line_by_line, derivation_without("   The same is added on both sides.\n\n")),
+    (derives_line_by_line, derivation_without("<details><summary>Which letter is new?</summary>")),
+]
+
+
+def question_data(notebook):
+    return notebook["cells"][5]["outputs"][0]["data"]
+
+
+@pytest.mark.parametrize("rule", RULES + CHECKS, ids=lambda rule: rule.__name__)
 def test_rule_is_content_with_a_sound_chapter(rule):
     assert list(rule(sound_notebook(), Path("01_sound.ipynb"))) == []
 

@@ -24,7 +24,14 @@ def test_cells_are_read_however_their_text_is_stored(tmp_path):
 
 def test_numbered_chapters_are_found_among_the_notebooks_in_their_order():
     numbers = [int(path.name[:2]) for path in chapter.chapters()]
-    assert numbers == list(range(1, len(numbers) + 1))
+    assert numbers == list(range(len(numbers)))
     assert set(chapter.chapters()) < set(chapter.notebooks())
     assert [path.name[:3] for path in chapter.chapters("02")] == ["02_"]
     assert chapter.chapters("77") == []
+    core, *deeper = chapter.pages("08")
+    assert chapter.chapters("08") == [core] and len(deeper) == 2
+    assert all(map(chapter.goes_deeper, deeper)) and not chapter.goes_deeper(core)
+
+
+def test_words_are_counted_in_the_text_alone():
+    assert chapter.words(CELLS) == 3

@@ -2,9 +2,10 @@
 
 import itertools
 
+import modules
 import numpy as np
 import pytest
-from chapter import BOOK, read
+from chapter import BOOK, notebooks
 from node import in_node
 from numpy.testing import assert_allclose
 
@@ -12,28 +13,31 @@ import minfluence as mi
 
 pytest.importorskip("anywidget", reason="anywidget is not installed")
 
+from minfluence.book import explorables  # noqa: E402
 from minfluence.book.explorables import Bowl, Explore, Hinge, Recursion  # noqa: E402
 
-PAGES = {
-    "index": Explore,
-    "06_conjugate_gradients": Bowl,
-    "07_stochastic_estimation": Recursion,
-    "09_beyond_smoothness": Hinge,
-}
 
-
-@pytest.mark.parametrize("widget", PAGES.values(), ids=lambda widget: widget.__name__)
-def test_each_widget_is_one_module_that_needs_no_other_file(widget):
+@pytest.mark.parametrize("name", explorables.__all__)
+def test_each_widget_is_one_module_that_needs_no_other_file(name):
+    widget = getattr(explorables, name)
     assert "export default { render };" in str(widget._esm)
-    assert "\nimport " not in str(widget._esm)
+    assert "\nimport " not in str(widget._esm) and "\nexport *" not in str(widget._esm)
 
 
-@pytest.mark.parametrize(("page", "widget"), PAGES.items(), ids=PAGES)
-def test_each_page_carries_the_module_as_it_is_now(page, widget):
-    state = read(BOOK / f"{page}.ipynb")["metadata"]["widgets"]
-    (models,) = (part["state"] for part in state.values())
-    saved = [m["state"]["_esm"] for m in models.values() if "_esm" in m["state"]]
-    assert saved.count(str(widget._esm)) == 1, "run make execute"
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_each_page_carries_the_modules_of_its_widgets_as_they_are_now(path):
+    assert not modules.outdated(path.read_text("utf-8")), "run tools/modules.py"
+
+
+def test_an_old_module_is_found_and_replaced_without_touching_anything_else(tmp_path, capsys):
+    now = (BOOK / "index.ipynb").read_text("utf-8")
+    old = now.replace("function softplus", "function softminus").replace("softplus = (", "s = (")
+    assert old != now
+    (tmp_path / "index.ipynb").write_text(old, "utf-8")
+    assert len(modules.outdated(old)) == 1
+    modules.main([str(tmp_path / "index.ipynb")])
+    assert (tmp_path / "index.ipynb").read_text("utf-8") == now
+    assert "The front page's explorable" in capsys.readouterr().out
 
 
 # --- the front page -------------------------------------------------------------------------------

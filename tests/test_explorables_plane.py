@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from chapter import BOOK, read
 from node import in_node
 from numpy.testing import assert_allclose
 
@@ -199,13 +198,3 @@ def test_bad_input_gets_one_sentence(widget, arguments, sentence):
     given = {"X": np.ones((4, 2)), "y": np.ones(4), "test": (0, 0, 1)} | arguments
     with pytest.raises(ValueError, match=sentence):
         widget(**given)
-
-
-@pytest.mark.parametrize(
-    ("page", "widget"), [("03_perturbing", Arrows), ("04_anatomy_of_influence", Resemblance)]
-)
-def test_the_page_carries_the_module_as_it_is_now(page, widget):
-    state = read(BOOK / f"{page}.ipynb")["metadata"]["widgets"]
-    (models,) = (part["state"] for part in state.values())
-    saved = [m["state"]["_esm"] for m in models.values() if "_esm" in m["state"]]
-    assert saved.count(str(widget._esm)) == 1, "run make execute"

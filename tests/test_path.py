@@ -43,7 +43,7 @@ def test_a_chapter_of_part_one_is_one_sitting(path):
 @each_page
 def test_a_page_promises_the_minutes_that_it_takes(path):
     cells = read(path)["cells"]
-    asked = next(k for k, cell in enumerate(cells) if source(cell).startswith("## Exercises"))
+    asked = next(k for k, cell in enumerate(cells) if "## Exercises" in source(cell))
     seen = [c for c in cells[:asked] if c["cell_type"] == "code" and not FOLDED & set(tags(c))]
     assert minutes(path) >= words(cells[:asked]) / 110 + len(seen) / 2
 
@@ -55,6 +55,13 @@ def test_the_fast_path_takes_ninety_minutes_and_the_front_page_leads_along_it():
         r"\*\*The fast path, ninety minutes:\*\* (.*)", text(BOOK / "index.ipynb")
     )
     assert re.findall(r"\]\((\w+\.ipynb)\)", shown) == [path.name for path in steps]
+
+
+def test_the_front_page_says_how_long_all_of_part_one_takes_a_student():
+    (hours,) = re.findall(r"90 minutes, then about (\d+) hours", text(BOOK / "index.ipynb"))
+    said = [first_lines(path) for path in CORES]
+    rest = sum(c.minutes for c in said if c.stem not in FAST) + sum(c.exercises for c in said)
+    assert round(rest / 60) == int(hours)
 
 
 def test_who_is_on_the_fast_path_is_sent_nowhere_else_first():
@@ -75,7 +82,7 @@ def test_what_goes_deeper_is_reached_from_its_chapter_and_from_the_front_page(pa
     assert text(path).startswith(f"# {int(path.name[:2])} · Going deeper: ")
 
 
-# --- what a reader does and collects ---------------------------------------------------------------
+# --- what a reader does and collects --------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
@@ -134,11 +141,23 @@ def formulas(markdown):
     return [a or b for a, b in MATH.findall(markdown)]
 
 
-def in_the_tables():
-    """Letters that the notation page explains, each with the rows where it is the subject."""
-    notation = (BOOK / "notation.md").read_text("utf-8")
-    rows = re.findall(r"^\| (\$.+?) \| ", notation, re.M)
-    return [letters(" ".join(formulas(row))) for row in rows]
+def tables():
+    """Of the notation page, the cells of each row with formulas: whole book, chapters, one page."""
+    parts = (BOOK / "notation.md").read_text("utf-8").split("\n## ")[1:4]
+    rows = [re.findall(r"^\| (.*\$.*) \|$", part, re.M) for part in parts]
+    return [[row.split(" | ") for row in part] for part in rows]
+
+
+def explained(cells):
+    """Letters that a row explains."""
+    return set(letters(" ".join(formulas(cells[0]))))
+
+
+def known(chapter):
+    """Letters that a chapter may use without more words: those of the book, and of its own rows."""
+    everywhere, some, own = tables()
+    rows = [*everywhere, *some, *(row for row in own if row[-1] == str(chapter))]
+    return set("ijkabd").union(*map(explained, rows))
 
 
 def test_letters_are_read_from_formulas():
@@ -151,11 +170,19 @@ def test_letters_are_read_from_formulas():
 
 @each_page
 def test_every_letter_of_part_one_is_in_the_notation(path):
-    known = set().union(*in_the_tables()) | set("ijkabd")
     used = Counter()
     for formula in formulas(text(path)):
         used += letters(formula)
-    assert not set(used) - known, {a: used[a] for a in set(used) - known}
+    unknown = set(used) - known(int(path.name[:2]))
+    assert not unknown, {letter: used[letter] for letter in unknown}
+
+
+def test_a_letter_of_one_page_stands_for_nothing_else_in_the_book():
+    everywhere, some, own = tables()
+    taken = set().union(*map(explained, [*everywhere, *some])) - set("ijkabd")
+    for row in own:
+        assert not explained(row) & taken - {"m"}, row  # `m` counts test points there too
+        assert row[-1].isdigit(), row
 
 
 # What a letter may not stand for, since it means something else: the notation page says what.

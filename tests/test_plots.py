@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+import minfluence as mi
 from minfluence.book import plots
 
 X = np.array([[0.0, 1.0, 1.0], [2.0, 3.0, 1.0], [4.0, 5.0, 1.0]])
@@ -105,3 +106,28 @@ def test_an_axes_that_is_given_is_used():
 def test_what_cannot_be_drawn_is_explained(draw, sentence):
     with pytest.raises(ValueError, match=sentence):
         draw()
+
+
+def test_the_picture_of_a_card_shows_predicted_corrected_and_refitted_changes():
+    X, y = mi.data.two_clouds(40, rng=2)
+    objective = mi.LinearObjective(mi.models.logistic, X, y, 0.01)
+    influence = mi.Influence(objective, mi.fit(objective).theta)
+    card = mi.trust(influence, X[0], y[0], refits=5)
+    ax = plots.trust(card)
+    predicted, corrected, refitted = (c.get_offsets() for c in ax.collections)
+    rows = np.arange(10)
+    assert_allclose(predicted, np.column_stack([card.predicted[0], rows]))
+    assert_allclose(corrected, np.column_stack([card.corrected[0], rows]))
+    among = np.isin(card.refitted, card.leaders)
+    assert set(refitted[:, 0]) == set(card.refits[1, 0, among]) and among.sum() >= 3
+    for change, row in refitted:
+        assert change == card.refits[1, 0, list(card.refitted).index(card.leaders[int(row)])]
+    assert [t.get_text() for t in ax.get_yticklabels()] == [str(i) for i in card.leaders]
+
+
+def test_a_card_without_scores_has_no_picture():
+    class Empty:
+        leaders = ()
+
+    with pytest.raises(ValueError, match="no scores to draw"):
+        plots.trust(Empty())

@@ -116,6 +116,43 @@ def predicted_against_actual(
     return ax
 
 
+def trust(card: Any, *, ax: Any = None) -> Any:
+    """Draw what is behind a card of `minfluence.trust`: predicted and corrected changes.
+
+    Parameters
+    ----------
+    card : Trust
+        With scores, for one test point; of several the first is drawn.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+        One row for each example that leads, the strongest on top: an open circle where influence
+        predicts the test loss without it, an arrow to where a line search along the step finds it,
+        and a black cross where a refit did, if one was asked for.
+    """
+    if not len(card.leaders):
+        raise ValueError("There are no scores to draw: see the second line of the card.")
+    ax = plt.gca() if ax is None else ax
+    rows, predicted, corrected = range(len(card.leaders)), card.predicted[0], card.corrected[0]
+    for row, before, after in zip(rows, predicted, corrected, strict=True):
+        ax.annotate("", (after, row), (before, row), arrowprops={"arrowstyle": "->", "color": GREY})
+    ax.scatter(predicted, rows, s=45, facecolors="white", edgecolors=GREY, label="predicted")
+    ax.scatter(corrected, rows, s=24, c=GREEN, label="corrected")
+    row_of = {int(i): row for row, i in enumerate(card.leaders)}
+    of = [k for k, i in enumerate(card.refitted) if int(i) in row_of]
+    if of:
+        known = [row_of[int(card.refitted[k])] for k in of]
+        ax.scatter(card.refits[1, 0, of], known, s=40, c="black", marker="x", label="refitted")
+    ax.axvline(0, color=GREY, lw=1)
+    ax.set_yticks(rows, [str(i) for i in card.leaders])
+    ax.invert_yaxis()
+    ax.set(xlabel="change in test loss without the example", ylabel="example")
+    ax.legend()
+    return ax
+
+
 def images(pictures: np.ndarray, titles: Sequence[str], *, columns: int = 5) -> np.ndarray:
     """Show a grid of small grey images, dark ink on white.
 

@@ -66,7 +66,7 @@ async function answerOne(root, question, touch, problems) {
       await root.locator("input").fill(answer);
       await (touch ? root.locator("button").tap() : root.locator("input").press("Enter"));
     }
-    const expected = `${right ? "Right." : "Not yet."} ${plain(words)}`.slice(0, right ? undefined : 9);
+    const expected = right ? "Right" : "Not yet";
     const said = async () => (await says.innerText()).replace(/\s+/g, " ");
     const wanted = plain(words).replace(/\s+/g, " ");
     const heard = await eventually(async () => (await said()).startsWith(expected) && (await said()).includes(wanted));

@@ -1,41 +1,16 @@
-// Open every page of the built book in Chromium, without network, and use its widgets as a reader would.
+// What must hold for the theme, the width and the widgets of a page: a reader uses every control.
 //
-//   node tests/browser/widgets.mjs _build/html [--only TEXT] [--screenshots DIR]
-//
-// A page fails if the browser reports an error, if anything is asked of another host, if it is wider
-// than a phone, or if a control of a widget has no name or does not change the frame and its text
-// alternative. CHROMIUM names the browser, by default /usr/bin/chromium.
+// Used by pages.mjs. A page fails if it is wider than a phone, or if a control of a widget has no name
+// or does not change the frame and its text alternative.
 
-import { mkdir } from "node:fs/promises";
-import path from "node:path";
-import { parseArgs } from "node:util";
-import { DESKTOP, eventually, open, pagesOf, PHONE, start, twoAtATime } from "./site.mjs";
+import { eventually, PHONE } from "./site.mjs";
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { only: { type: "string", default: "" }, screenshots: { type: "string" } },
-});
-if (positionals.length !== 1) {
-  console.error("usage: node tests/browser/widgets.mjs SITE [--only TEXT] [--screenshots DIR]");
-  process.exit(2);
-}
-const site = path.resolve(positionals[0]);
-
-// Light on a desk and dark on a phone find what can be found; pictures for looking at need all four.
-let looks = [["light", DESKTOP], ["dark", PHONE]];
-if (options.screenshots) {
-  await mkdir(options.screenshots, { recursive: true });
-  looks = [["light", DESKTOP], ["dark", DESKTOP], ["light", PHONE], ["dark", PHONE]];
-}
-
-// --- what must hold on a page ---------------------------------------------------------------------
-
-async function checkTheme(page, theme, problems) {
+export async function checkTheme(page, theme, problems) {
   const actual = await page.evaluate(() => document.documentElement.dataset.theme);
   if (actual !== undefined && actual !== theme) problems.add(`is ${actual} when ${theme} is asked for`);
 }
 
-async function checkWidth(page, problems) {
+export async function checkWidth(page, problems) {
   const excess = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
   if (excess <= 0) return;
   const widest = await page.evaluate(() => {
@@ -49,7 +24,7 @@ async function checkWidth(page, problems) {
 }
 
 /** Use every control on the page. Returns how many there were. */
-async function useWidgets(page, problems) {
+export async function useWidgets(page, problems) {
   const promised = await page.locator('script[type="application/vnd.jupyter.widget-view+json"]').count();
   if (promised === 0) return 0;
   const roots = page.locator(".widget:has(.widget-box, .explore, .ask)");
@@ -155,39 +130,3 @@ function shown(root) {
     };
   });
 }
-
-// --- all pages ------------------------------------------------------------------------------------
-
-const names = await pagesOf(site, options.only);
-const { origin, browser, stop } = await start(site);
-
-let failed = 0;
-async function check(name) {
-  const problems = new Set();
-  let used = 0;
-  for (const look of looks) {
-    const [theme, viewport] = look;
-    let page;
-    try {
-      page = await open(browser, origin, name, look, problems);
-      await checkTheme(page, theme, problems);
-      used = await useWidgets(page, problems);
-      if (viewport === PHONE) await checkWidth(page, problems);
-      if (options.screenshots) {
-        await page.evaluate(() => (document.activeElement?.blur(), window.scrollTo(0, 0)));
-        const file = `${name.replace(/\.html$/, "").replaceAll("/", "-")}.${theme}.${viewport.width}.png`;
-        await page.screenshot({ path: path.join(options.screenshots, file), fullPage: true });
-      }
-    } catch (error) {
-      problems.add(`${theme} ${viewport.width}: ${error.message.split("\n")[0]}`);
-    }
-    await page?.context().close();
-  }
-  if (problems.size) failed += 1;
-  console.log(`${name}: ${used} controls used, ${problems.size ? [...problems].join("; ") : "no problems"}`);
-}
-
-await twoAtATime(names, check);
-await stop();
-console.log(`${names.length - failed} passed, ${failed} failed`);
-process.exit(failed ? 1 : 0);

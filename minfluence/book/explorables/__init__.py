@@ -8,7 +8,24 @@ from minfluence.book.explorables.arrows import Arrows
 from minfluence.book.explorables.bowl import Bowl
 from minfluence.book.explorables.explore import Explore
 from minfluence.book.explorables.hinge import Hinge
+from minfluence.book.explorables.line import Line
+from minfluence.book.explorables.mean import Mean
 from minfluence.book.explorables.recursion import Recursion
+from minfluence.book.explorables.refit import Refit
 from minfluence.book.explorables.resemblance import Resemblance
+from minfluence.book.explorables.saddle import Saddle
+from minfluence.book.explorables.weight import Weight
 
-__all__ = ["Arrows", "Bowl", "Explore", "Hinge", "Recursion", "Resemblance"]
+__all__ = [
+    "Arrows",
+    "Bowl",
+    "Explore",
+    "Hinge",
+    "Line",
+    "Mean",
+    "Recursion",
+    "Refit",
+    "Resemblance",
+    "Saddle",
+    "Weight",
+]

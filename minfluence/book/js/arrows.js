@@ -3,7 +3,7 @@
 //
 // Node imports this file too: a test compares its numbers with those of the Python package.
 
-import { boundary, fit, loss, lossGradient, risk, sigmoid, withOne } from "./logistic.js";
+import { boundary, fit, loss, lossGradient, risk, sigmoid, withOne } from "./linear.js";
 import {
   axes, BLUE, button, coordinates, dot, GREY, HARMS, HELPS, INK, kind, make, mark, movable, norm, ORANGE, picture, plus,
   set, show, solve, through,

@@ -4,68 +4,12 @@
 // Node imports this file too: a test compares its numbers with those of the Python package.
 
 import {
-  agreement, axes, button, choice, coordinates, dot, HARMS, HELPS, INK, kind, make, mark, matrix, movable, picture,
-  set, show, signed, solve, through,
+  agreement, axes, button, choice, coordinates, dot, HARMS, HELPS, INK, kind, make, mark, movable, picture, set,
+  show, signed, solve, through,
 } from "./shared.js";
+import { boundary, fit, loss, lossGradient, risk } from "./linear.js";
 
-// --- The mathematics: logistic regression in the plane -------------------------------------------
-// A training point is {x: [x1, x2], y: -1 or +1}; theta has three entries, the last the intercept.
-
-const withOne = ({ x }) => [x[0], x[1], 1];
-
-/** log(1 + e^t), safe for any t. */
-const softplus = (t) => Math.max(t, 0) + Math.log1p(Math.exp(-Math.abs(t)));
-const sigmoid = (t) => (t >= 0 ? 1 / (1 + Math.exp(-t)) : Math.exp(t) / (1 + Math.exp(t)));
-
-/** Loss of one point, without penalty. */
-export const loss = (theta, point) => softplus(-point.y * dot(theta, withOne(point)));
-
-/** Gradient of one point's loss, without penalty. */
-export function lossGradient(theta, point) {
-  const x = withOne(point);
-  const slope = -point.y * sigmoid(-point.y * dot(theta, x));
-  return x.map((v) => slope * v);
-}
-
-/** Risk, gradient and Hessian; every point has its weight and its share of the penalty. */
-export function risk(theta, points, weights, l2) {
-  let [value, total] = [0, 0];
-  const g = [0, 0, 0];
-  const H = matrix(3, () => 0);
-  points.forEach((point, i) => {
-    const w = weights[i];
-    if (w === 0) return;
-    const x = withOne(point);
-    const p = sigmoid(-point.y * dot(theta, x));
-    value += w * loss(theta, point);
-    total += w;
-    for (let a = 0; a < 3; a++) {
-      g[a] -= w * point.y * p * x[a];
-      for (let b = 0; b < 3; b++) H[a][b] += w * p * (1 - p) * x[a] * x[b];
-    }
-  });
-  for (let a = 0; a < 3; a++) {
-    g[a] += total * l2 * theta[a];
-    H[a][a] += total * l2;
-  }
-  return { value: value + (total * l2 * dot(theta, theta)) / 2, g, H };
-}
-
-/** Minimise the risk by Newton's method; a step that does not go downhill is halved. */
-export function fit(points, weights, l2, theta = [0, 0, 0]) {
-  let now = risk(theta, points, weights, l2);
-  for (let step = 0; step < 100 && Math.hypot(...now.g) > 1e-13; step++) {
-    const d = solve(now.H, now.g);
-    let [size, next, then] = [1];
-    do {
-      next = theta.map((t, a) => t - size * d[a]);
-      then = risk(next, points, weights, l2);
-      size /= 2;
-    } while (then.value > now.value + 1e-15 && size > 1e-8);
-    [theta, now] = [next, then];
-  }
-  return theta;
-}
+// --- The mathematics: what each point does, predicted and fitted again -----------------------------
 
 /** Everything the picture shows: predicted and actual change of the loss at the cross. */
 export function explore({ points, test, l2 }) {
@@ -102,14 +46,6 @@ const PLANE = { width: 380, height: 300, x: [-3.8, 3.8], y: [-3, 3] };
 const PLOT = { width: 260, height: 240, margin: 34 };
 const plane = coordinates(PLANE);
 
-/** Where the score is zero, from one edge of the plane to the other. */
-function boundary([a, b, c]) {
-  const ends = Math.abs(b) > Math.abs(a)
-    ? PLANE.x.map((x) => [x, -(a * x + c) / b])
-    : PLANE.y.map((y) => [-(b * y + c) / a, y]);
-  return ends.map(plane.toScreen);
-}
-
 // --- The hands ------------------------------------------------------------------------------------
 
 /** Build the explorable in `el`; `model` is the Python side, or whatever stands in for it. */
@@ -145,7 +81,7 @@ function render({ model, el }) {
     const largest = Math.max(...found.predicted.map(Math.abs), 1e-12);
     while (marks.length > state.points.length + 1) marks.pop().remove();
     while (marks.length < state.points.length + 1) marks.push(view.appendChild(handle(marks.length)));
-    set(line, { d: through(boundary(found.theta)) });
+    set(line, { d: through(boundary(found.theta, PLANE).map(plane.toScreen)) });
     marks.forEach((g, i) => {
       const isTest = i === state.points.length;
       const point = isTest ? state.test : state.points[i];
@@ -158,7 +94,7 @@ function render({ model, el }) {
         tabindex: isSelected ? 0 : -1,
         "aria-label": isTest
           ? `Cross: the test point, a ${kind(point.y)}`
-          : `Point ${i + 1}, a ${kind(point.y)}, ${effect < 0 ? "harmful" : "helpful"}`,
+          : `Example ${i}, a ${kind(point.y)}, ${effect < 0 ? "harmful" : "helpful"}`,
       });
       const halo = make("circle", { class: "halo", r: Math.max(radius + 4, 12) });
       g.replaceChildren(halo, isTest
@@ -188,7 +124,7 @@ function render({ model, el }) {
     const i = selected;
     const one = i < 0
       ? `The cross is selected; its loss is ${found.before.toFixed(3)}.`
-      : `Point ${i + 1}, a ${kind(state.points[i].y)}. If it is left out, the loss at the cross ` +
+      : `Example ${i}, a ${kind(state.points[i].y)}. If it is left out, the loss at the cross ` +
         `changes by ${signed(found.predicted[i])} (predicted) or ${signed(found.actual[i])} ` +
         "(trained again).";
     says.textContent = `${one} All ${state.points.length} points: Pearson ` +

@@ -53,7 +53,8 @@ function render({ model, el }) {
 
   function answer(text) {
     const [right, words] = (question.options ? checkChoice : checkNumber)(question, text);
-    says.replaceChildren(make("strong", {}, right ? "Right. " : "Not yet. "), ...rich(words));
+    const stop = /^\p{Ll}/u.test(words) ? ": " : ". "; // some go on with a small letter
+    says.replaceChildren(make("strong", {}, (right ? "Right" : "Not yet") + stop), ...rich(words));
     if (!right && question.again) says.append(" Look again at ", section(question.again, pageOf(root)), ".");
     answering.mark(text, right);
     if (!question.options && !readings(text).length) return; // a slip of the keyboard is no try

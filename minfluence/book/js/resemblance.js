@@ -3,7 +3,7 @@
 //
 // Node imports this file too: a test compares its numbers with those of the Python package.
 
-import { boundary, fit, loss, risk, sigmoid, withOne } from "./logistic.js";
+import { boundary, fit, loss, risk, sigmoid, withOne } from "./linear.js";
 import {
   agreement, choice, coordinates, dot, GREY, HARMS, HELPS, INK, kind, make, mark, movable, norm, picture, plus, set,
   show, slider, through, times,

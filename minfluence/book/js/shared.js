@@ -1,5 +1,8 @@
-// What the explorables share: a little linear algebra; elements and coordinates; ways to move things
-// by mouse, touch and keys. A widget is one file, so Python puts this text where a module imports it.
+// What the explorables share: a little linear algebra; pictures and coordinates; ways to move things
+// by mouse, touch and keys.
+
+import { BLUE, GREY, make, ORANGE, OWN_KEYS, set } from "./elements.js";
+export * from "./elements.js";
 
 // --- Linear algebra -------------------------------------------------------------------------------
 
@@ -58,9 +61,8 @@ export function agreement(predicted, actual) {
   return { pearson: pa / Math.sqrt(pp * aa) || 0, slope: pa / pp || 0 };
 }
 
-// --- Elements and coordinates ---------------------------------------------------------------------
+// --- Pictures and coordinates ---------------------------------------------------------------------
 
-export const [BLUE, ORANGE, GREY, INK] = ["#0072B2", "#D55E00", "#777", "#222"];
 export const [HELPS, HARMS] = [BLUE, ORANGE];
 
 const STYLE = `
@@ -85,24 +87,9 @@ const STYLE = `
 .explore text { font: 12px system-ui, sans-serif; fill: #333; }
 `;
 
-/** An element with attributes and children; SVG where the name is one of SVG's. */
-export function make(name, attributes = {}, ...children) {
-  const svg = /^(svg|g|path|circle|ellipse|rect|line|text)$/.test(name);
-  const element = svg
-    ? document.createElementNS("http://www.w3.org/2000/svg", name)
-    : document.createElement(name);
-  set(element, attributes);
-  element.append(...children);
-  return element;
-}
-
-export function set(element, attributes) {
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-}
-
 /** Put an explorable, made of these children, into its place on the page. */
 export function show(el, ...children) {
-  el.append(make("style", {}, STYLE), make("div", { class: "explore" }, ...children));
+  el.append(make("style", {}, STYLE), make("div", { class: "explore", ...OWN_KEYS }, ...children));
 }
 
 /** From the numbers of the mathematics to the pixels of a picture, and back. */
@@ -155,12 +142,6 @@ export const kind = (y) => (y > 0 ? "square" : "circle");
 export const signed = (v) => (v < 0 ? "−" : "+") + Math.abs(v).toFixed(4);
 
 // --- Hands ----------------------------------------------------------------------------------------
-
-export function button(name, action) {
-  const b = make("button", { type: "button" }, name);
-  b.addEventListener("click", action);
-  return b;
-}
 
 /** A choice among names, with its label before it; set to anything else it is blank. */
 export function choice(label, names, change) {

@@ -1,18 +1,21 @@
-// Read every page as those do who cannot see it well, or who have a slow connection.
+// Read every page, without network: as those do who cannot see it well, or who have a slow connection;
+// and use its widgets as a reader would.
 //
-//   node tests/browser/accessibility.mjs _build/html [--only TEXT]
+//   node tests/browser/pages.mjs _build/html [--only TEXT] [--screenshots DIR]
 //
-// A page fails if axe finds a violation (light on a desk, dark on a phone), if a picture has no text
+// A page fails if the browser reports an error, if anything is asked of another host, if a control of a
+// widget has no name or does not change the frame and its text alternative, if axe finds a violation (light on a desk, dark on a phone), if a picture has no text
 // alternative, if it is wider than a screen of 320 px or than one of 1280 px at 200 %, if it moves
 // by itself while widgets load, or if more than 1.5 MB travel before it can be used, packed as web
-// servers pack. Prints the sizes.
+// servers pack. Prints the sizes. CHROMIUM names the browser, by default /usr/bin/chromium.
 
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { DESKTOP, open, pagesOf, PHONE, start, twoAtATime } from "./site.mjs";
+import { checkTheme, checkWidth, useWidgets } from "./widgets.mjs";
 
 const MAX_BYTES = 1_500_000;
 const MAX_SHIFT = 0.1; // with widgets: "good", as Web Vitals have it
@@ -24,9 +27,12 @@ const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
-  options: { only: { type: "string", default: "" } },
+  options: { only: { type: "string", default: "" }, screenshots: { type: "string" } },
 });
 const site = path.resolve(positionals[0] ?? "_build/html");
+// Light on a desk and dark on a phone find what can be found; pictures for looking at need all four.
+const LOOKS = [["light", DESKTOP], ["dark", PHONE]];
+if (options.screenshots) LOOKS.push(["dark", DESKTOP], ["light", PHONE]);
 
 /** What axe finds wrong, one sentence for each rule. */
 async function axe(page) {
@@ -81,37 +87,55 @@ async function read(name, look) {
 const names = await pagesOf(site, options.only);
 const { origin, browser, stop } = await start(site);
 
-let failed = 0;
-async function check(name) {
-  const all = new Set();
-  let sizes = "";
-  let shifts = [];
-  for (const look of [["light", DESKTOP], ["dark", PHONE]]) {
-    const { page, problems, files, limit } = await read(name, look);
-    const shift = await page.evaluate(() => window.shift);
-    shifts.push(shift.toFixed(3));
-    if (shift > limit) problems.add(`moves by ${shift.toFixed(2)} while it loads (${look[1].width} px)`);
-    for (const problem of await axe(page)) problems.add(`${look[0]} ${problem}`);
-    for (const problem of await picturesWithoutWords(page)) problems.add(problem);
-    if (look[1] === DESKTOP) {
-      const [plain, packed] = await weight([...files].map(decodeURIComponent).filter((f) => !f.endsWith("/")));
-      sizes = `${(plain / 1e6).toFixed(2)} MB, ${(packed / 1e6).toFixed(2)} MB packed`;
-      if (packed > MAX_BYTES) problems.add(`is heavier than ${MAX_BYTES / 1e6} MB`);
-    } else {
-      for (const viewport of [NARROW, ZOOMED]) {
-        await page.setViewportSize(viewport);
-        const wide = await excess(page);
-        if (wide > 0) problems.add(`is ${wide} px wider than a screen of ${viewport.width} px`);
-      }
-    }
-    for (const problem of problems) all.add(problem);
-    await page.context().close();
+/** What is wrong in one look; what is right is written to `report`. */
+async function checkLook(name, look, report) {
+  const { page, problems, files, limit } = await read(name, look);
+  const shift = await page.evaluate(() => window.shift);
+  report.shifts.push(shift.toFixed(3));
+  if (shift > limit) problems.add(`moves by ${shift.toFixed(2)} while it loads (${look[1].width} px)`);
+  await checkTheme(page, look[0], problems);
+  for (const problem of await axe(page)) problems.add(`${look[0]} ${problem}`);
+  for (const problem of await picturesWithoutWords(page)) problems.add(problem);
+  if (look[1] === DESKTOP) {
+    const [plain, packed] = await weight([...files].map(decodeURIComponent).filter((f) => !f.endsWith("/")));
+    report.sizes = `${(plain / 1e6).toFixed(2)} MB, ${(packed / 1e6).toFixed(2)} MB packed`;
+    if (packed > MAX_BYTES) problems.add(`is heavier than ${MAX_BYTES / 1e6} MB`);
   }
-  if (all.size) failed += 1;
-  console.log(`${name}: ${sizes}, moves by ${shifts.join(" and ")}; ${[...all].join("; ") || "no problems"}`);
+  report.used = await useWidgets(page, problems);
+  if (options.screenshots) {
+    await page.evaluate(() => (document.activeElement?.blur(), window.scrollTo(0, 0)));
+    const file = `${name.replace(/\.html$/, "").replaceAll("/", "-")}.${look[0]}.${look[1].width}.png`;
+    await page.screenshot({ path: path.join(options.screenshots, file), fullPage: true });
+  }
+  if (look[1] === PHONE) {
+    await checkWidth(page, problems);
+    for (const viewport of [NARROW, ZOOMED]) {
+      await page.setViewportSize(viewport);
+      const wide = await excess(page);
+      if (wide > 0) problems.add(`is ${wide} px wider than a screen of ${viewport.width} px`);
+    }
+  }
+  await page.context().close();
+  return problems;
 }
 
+let failed = 0;
+async function check(name) {
+  const [all, report] = [new Set(), { shifts: [] }];
+  for (const look of LOOKS) {
+    try {
+      for (const problem of await checkLook(name, look, report)) all.add(problem);
+    } catch (error) {
+      all.add(`${look[0]} ${look[1].width}: ${error.message.split("\n")[0]}`);
+    }
+  }
+  if (all.size) failed += 1;
+  const { sizes, shifts, used } = report;
+  console.log(`${name}: ${sizes}, moves by ${shifts.join(" and ")}, ${used} controls; ${[...all].join("; ") || "no problems"}`);
+}
+
+if (options.screenshots) await mkdir(options.screenshots, { recursive: true });
 await twoAtATime(names, check);
 await stop();
-console.log(`${names.length - failed} pages are accessible, ${failed} are not`);
+console.log(`${names.length - failed} pages passed, ${failed} failed`);
 process.exit(failed ? 1 : 0);
