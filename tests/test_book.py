@@ -226,8 +226,7 @@ RULES = [
 CHECKS = [explains_in_its_checks, gives_no_answer_in_its_checks]
 OLD_CHECKS = """
 07_stochastic_estimation_deeper 09_beyond_smoothness_deeper 10_understanding_models
-11_training_set_attacks 12_domain_mismatch 13_mislabeled_examples 14_text
-15_other_data_other_losses 16_when_influence_fails 17_at_scale 18_modern_methods
+11_training_set_attacks 12_domain_mismatch 13_mislabeled_examples
 """.split()
 
 
