@@ -1,4 +1,4 @@
-"""Draw the map of the chapters, and list for instructors what each of them is for.
+"""Draw the map of the chapters, describe it, and list for instructors what each of them is for.
 
 Usage: python tools/chapter_map.py
 
@@ -15,6 +15,7 @@ from chapter import BOOK, chapters, read, source
 
 MAP = BOOK / "_static" / "chapter_map.svg"
 INSTRUCTORS = BOOK / "instructors.md"
+INDEX = BOOK / "index.ipynb"
 WIDTH, ROW, BOX, PAD = 380, 66, 48, 8  # as wide as a phone
 PARTS = [("Part I · The method", 0, 9), ("Part II · Uses", 10, 13), ("Part III · Further", 14, 99)]
 TIMES = re.compile(r"\*About (\d+) minutes(?:, and (\d+) for the exercises)?\. You need: (.*)")
@@ -172,4 +173,6 @@ if __name__ == "__main__":
     all_chapters = [first_lines(path) for path in chapters()]
     MAP.write_text(svg(all_chapters), "utf-8")
     INSTRUCTORS.write_text(with_objectives(INSTRUCTORS.read_text("utf-8"), all_chapters), "utf-8")
-    print(describe(all_chapters))
+    said = f"![{describe(all_chapters)}]("
+    index = re.sub(r"!\[Map of the chapters\.[^]]*\]\(", lambda _: said, INDEX.read_text("utf-8"))
+    INDEX.write_text(index, "utf-8")
