@@ -15,10 +15,10 @@ from minfluence.book import questions  # noqa: E402
 from minfluence.book.questions import Choice, Number, Tally  # noqa: E402
 
 FORGOTTEN = ("02_upweighting", "predicted_double = up_loss / n", "predicted_double = up_loss")
-SIGN_OF_R4 = ("04_anatomy_of_influence", "flipped = -bare", "flipped = bare")
+SIGN = ("04_anatomy_of_influence", "flipped = -bare *", "flipped = bare *")
 NAMED = {
     FORGOTTEN: "n times too large: the weight is 1/n",
-    SIGN_OF_R4: "the sign is reversed: R (4) lacks a minus",
+    SIGN: "the sign is reversed: KL (2) begins with a minus",
 }
 
 
@@ -39,6 +39,16 @@ def test_every_exercise_and_every_question_has_a_place_for_its_answer_and_a_test
         assert solution.source.startswith("### BEGIN SOLUTION")
         assert test.source.startswith("assert ")  # students see what is asked for
         assert "### BEGIN HIDDEN TESTS" in test.source
+
+
+def test_what_follows_the_last_exercise_is_no_part_of_it():
+    text = {"cell_type": "markdown", "metadata": {}}
+    code = {"cell_type": "code", "metadata": {}}
+    cells = [text, code, *({**code, "metadata": {"tags": [t]}} for t in ("solution", "check"))]
+    cells += [{**code, "metadata": {"tags": [t]}} for t in ("dossier", "question")]
+    sources = ["**Exercise 1.**", "x = 1", "y = x", "assert y", "print(heavy)", "Tally()"]
+    (found,) = coursework.exercises(cells, sources)
+    assert found.code == ["x = 1", "y = x", "assert y"]
 
 
 def choice():
@@ -93,7 +103,7 @@ def test_questions_are_found_in_a_chapter_and_the_tally_is_none():
     assert [question.answer for question in found] == ["b", 39.0]
 
 
-@pytest.mark.parametrize("mistake", NAMED, ids=["1/n forgotten", "the sign of R (4)"])
+@pytest.mark.parametrize("mistake", NAMED, ids=["1/n forgotten", "the sign of KL (2)"])
 def test_a_typical_mistake_is_named_by_the_check_of_its_exercise(mistake):
     name, old, new = mistake
     cells = read(BOOK / f"{name}.ipynb")["cells"]

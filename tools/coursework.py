@@ -211,7 +211,7 @@ def exercises(cells, sources):
             found[-1].solution = part
         elif "check" in tags(cell):
             found[-1].check = part
-        else:
+        elif not found[-1].check:  # what follows a check belongs to the chapter again
             found[-1].given.append(part)
     return found
 
