@@ -3,20 +3,21 @@
 Usage: python tools/slides.py
 
 The chapters' cells say in their metadata where a slide begins (``slideshow.slide_type``, as Jupyter
-and nbconvert have it), and with the tag ``output-only`` that a slide shows no code. Open the page
-in a browser; ``?print-pdf`` behind the address prints it. With reveal.js and MathJax from npm it
-works without a network; without npm the slides load both from a public one, and the tool says so.
+and nbconvert have it), and with the tag ``output-only`` that a slide shows no code. A derivation is
+a slide of its own, on which its lines come one by one. Open the page in a browser; ``?print-pdf``
+behind the address prints it. With reveal.js and MathJax from npm it works without a network;
+without npm the slides load both from a public one, and the tool says so.
 """
 
 import re
 import shutil
 
 import nbformat
-from chapter import BOOK, ROOT
+from chapter import ROOT, pages
 from nbconvert import SlidesExporter
 from traitlets.config import Config
 
-CHAPTERS = ["02_upweighting", "03_perturbing", "04_anatomy_of_influence"]
+CHAPTERS = ["02", "03", "04"]
 TARGET = ROOT / "_build" / "slides"
 SCRIPTS = {"reveal.js": ["dist", "plugin"], "mathjax": ["es5"], "requirejs": ["require.js"]}
 HEAD = """<script>window.MathJax = {tex: {inlineMath: [["$", "$"]]}};</script>
@@ -31,19 +32,38 @@ HEAD = """<script>window.MathJax = {tex: {inlineMath: [["$", "$"]]}};</script>
 """
 
 
+DERIVATION = re.compile(r"(?s)<div class=\"derivation\".*?>\n(.*?)</div>")
+LINE = re.compile(r"(?ms)^\d+\. (.*?)(?=^\d+\. |\Z)")
+ASIDE = re.compile(r"(?s)<details>.*?</details>|!\[[^\]]*\]\([^)]*\)")
+
+
 def lecture():
     """One notebook of all slides, without the cells that no slide shows."""
     book = nbformat.v4.new_notebook()
-    for name in CHAPTERS:
-        chapter = nbformat.read(BOOK / f"{name}.ipynb", as_version=4)
-        for k, cell in enumerate(chapter.cells):
-            if cell.metadata.get("slideshow", {}).get("slide_type", "skip") == "skip":
+    for path in (path for number in CHAPTERS for path in pages(number)):
+        chapter = nbformat.read(path, as_version=4)
+        for cell in chapter.cells:
+            kind = cell.metadata.get("slideshow", {}).get("slide_type", "skip")
+            if kind == "skip":
                 continue
-            cell.id = f"{name[:2]}-{k}"
-            if cell.cell_type == "markdown":
-                cell.source = plain(cell.source)
-            book.cells.append(cell)
+            shown = parts(cell.source, kind) if cell.cell_type == "markdown" else [(None, kind)]
+            for source, kind in shown:
+                part = cell.copy()
+                part.id = f"slide-{len(book.cells)}"
+                part.source = cell.source if source is None else plain(source)
+                part.metadata = cell.metadata | {"slideshow": {"slide_type": kind}}
+                book.cells.append(part)
     return book
+
+
+def parts(markdown, kind):
+    """Text of a cell as (source, kind of slide): what stands around a derivation, and its lines."""
+    for k, text in enumerate(DERIVATION.split(markdown)):
+        if k % 2 == 0 and text.strip():
+            yield text.strip(), kind if k == 0 else "slide"
+        for number, line in enumerate(LINE.findall(text) if k % 2 else [], start=1):
+            formula = re.sub(r"\s*\n\s*", " ", ASIDE.sub("", line)).strip()
+            yield f"{number}. {formula}", "fragment" if number > 1 else "slide"
 
 
 def plain(markdown):
