@@ -48,10 +48,10 @@ def lecture():
                 continue
             shown = parts(cell.source, kind) if cell.cell_type == "markdown" else [(None, kind)]
             for source, kind in shown:
-                part = cell.copy()
+                part = nbformat.from_dict(cell)
                 part.id = f"slide-{len(book.cells)}"
                 part.source = cell.source if source is None else plain(source)
-                part.metadata = cell.metadata | {"slideshow": {"slide_type": kind}}
+                part.metadata.slideshow = {"slide_type": kind}
                 book.cells.append(part)
     return book
 
