@@ -74,7 +74,7 @@ def test_who_is_on_the_fast_path_is_sent_nowhere_else_first():
             assert len(needed) == len(first_lines(path).needs), path.stem
 
 
-@pytest.mark.parametrize("path", filter(goes_deeper, pages()), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", list(filter(goes_deeper, pages())), ids=lambda path: path.stem)
 def test_what_goes_deeper_is_reached_from_its_chapter_and_from_the_front_page(path):
     (core,) = chapters(path.name[:2])
     for page in (core, BOOK / "index.ipynb"):
