@@ -169,3 +169,10 @@ def test_what_the_reader_answered_is_synchronised():
 def test_a_question_that_cannot_be_is_refused(make, sentence):
     with pytest.raises(ValueError, match=sentence):
         make()
+
+
+def test_the_sign_is_a_slip_of_its_own_unless_another_one_leads_to_the_same_number():
+    plain = Number("How much?", 2.0, because="So.")
+    named = Number("How much?", 2.0, because="So.", wrong={"That is the largest.": -2.0})
+    assert "the sign is not" in plain.check(-2)[1]
+    assert named.check(-2)[1] == "That is the largest." and len(named.wrong) == 1

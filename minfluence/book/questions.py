@@ -138,7 +138,8 @@ class Number(_Question):
     wrong : dict
         Answers that a known slip leads to. A key is what to say, or short for a slip that is made
         again and again: "sign", "n" (n times too large), "1/n", "leverage", "penalty",
-        "transposed". The sign is looked after without being named.
+        "transposed". The sign is looked after without being named, unless another slip leads to
+        the same number.
 
     Attributes
     ----------
@@ -169,13 +170,14 @@ class Number(_Question):
         if abs(value) < 1e-12 and not atol:  # 0 but for rounding
             raise ValueError(f"value is {value:g}: say with atol how near an answer must be.")
         slips = {key: float(validate.array(key, v, (), float)) for key, v in (wrong or {}).items()}
+        within = atol + rtol * abs(value)
         for key, v in slips.items():
-            if abs(v - value) <= atol + rtol * abs(value):
+            if abs(v - value) <= within:
                 raise ValueError(
                     f"wrong[{key!r}] = {v:g} counts as right: the answer is {value:g}."
                 )
-        if 2 * abs(value) > atol + rtol * abs(value):
-            slips.setdefault("sign", -value)
+        if 2 * abs(value) > within and all(abs(v + value) > within for v in slips.values()):
+            slips["sign"] = -value  # a slip of its own, unless another one leads there
         found = [[v, SLIPS.get(key, key)] for key, v in slips.items()]
         super().__init__(asked, because, again, value=value, rtol=rtol, atol=atol, wrong=found)
 

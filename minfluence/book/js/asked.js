@@ -40,9 +40,12 @@ export function show(el, name, ...children) {
 /** The page of an element: in JupyterLab several notebooks share one document. */
 export const pageOf = (element) => element.closest(".jp-Notebook") ?? document;
 
+/** A heading's words, without its link and with the straight quotes of its source. */
+const words = (heading) =>
+  heading.textContent.replace(/[#¶]\s*$/, "").replace(/[‘’]/g, "'").replace(/[“”]/g, '"').trim();
+
 /** The name of a section: a link, if the page has a heading of that name. */
 export function section(name, page) {
-  const words = (heading) => heading.textContent.replace(/[#¶]\s*$/, "").trim();
   const heading = [...page.querySelectorAll("h1, h2, h3, h4")].find((h) => words(h) === name);
   if (!heading) return make("em", {}, name);
   const id = heading.id || heading.closest("section[id]")?.id || "";
