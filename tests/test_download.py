@@ -89,7 +89,7 @@ def listed(tmp_path, monkeypatch):
     monkeypatch.delenv("MINFLUENCE_DATA", raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(download, "PATIENCE", 1)
-    monkeypatch.setattr(download, "GRACE", 0.4)
+    monkeypatch.setattr(download, "GRACE", 1.2)  # thirty redirects fit, on a busy machine too
     monkeypatch.setattr(download, "CHUNK", 100)
 
     def put(kind, *urls):

@@ -2,9 +2,10 @@
 
 The corner of a table is an empty header, which says nothing to those who listen: it becomes a cell.
 Entries of the bibliography have a role that no longer exists, in a list without items. The sidebar
-belongs to no landmark, so that nobody who jumps between landmarks finds it. A table that scrolls
-cannot be reached by keyboard. Formulas and pictures have no size until they are there, and then the
-text below them moves. And pictures of photographs are heavier than a phone needs.
+belongs to no landmark, so that nobody who jumps between landmarks finds it. The button that unfolds
+a chapter's further pages has no name. A table that scrolls cannot be reached by keyboard. Formulas
+and pictures have no size until they are there, and then the text below them moves. And pictures of
+photographs are heavier than a phone needs.
 """
 
 import re
@@ -18,6 +19,10 @@ MENDED = [
     (
         '<div id="pst-primary-sidebar" class',
         '<div id="pst-primary-sidebar" role="complementary" aria-label="Contents" class',
+    ),
+    (
+        '<summary><span class="toctree-toggle"',
+        '<summary aria-label="Pages that go deeper"><span class="toctree-toggle"',
     ),
     (
         '<div class="pst-scrollable-table-container">',
