@@ -14,15 +14,18 @@ import importlib
 import json
 from pathlib import Path
 
-from chapter import notebooks
+from chapter import ROOT, notebooks
 
+SKELETON = ROOT / "tests" / "templates" / "chapter.ipynb"
 STATE = "application/vnd.jupyter.widget-state+json"
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("notebooks", nargs="*", type=Path, help="default: all in book/")
-    for path in parser.parse_args(arguments).notebooks or notebooks():
+    parser.add_argument(
+        "notebooks", nargs="*", type=Path, help="default: all in book/, and the skeleton"
+    )
+    for path in parser.parse_args(arguments).notebooks or [*notebooks(), SKELETON]:
         text = path.read_text("utf-8")
         for old, new in outdated(text).items():
             text = text.replace(encoded(old), encoded(new))

@@ -32,6 +32,9 @@ MENDED = [
 MATH = re.compile(
     r'<(span|div) class="math notranslate nohighlight">\s*\\[(\[](.*?)\\[)\]]', re.DOTALL
 )
+UNSEEN = re.compile(
+    r"\\(text|math|operatorname|hat|tilde|bar|boxed|begin|end|left|right)\w*|\\color\{[^}]*\}|\\[,;!]"
+)
 IMAGE = re.compile(r'<img (?![^>]*width=)([^>]*src="([^"]*_images/[^"]*\.png)")')
 HEAVY = 200_000  # bytes of a picture
 
@@ -55,13 +58,13 @@ def mend(app, error):
 def with_size(formula):
     """Say about how large a formula will be, so that its place is kept until it is typeset."""
     tag, tex = formula[1], formula[2]
-    signs = re.sub(
-        r"\\(text|math|operatorname|hat|tilde|boxed|begin|end|left|right)\w*|[{}\s^_&]", "", tex
-    )
-    signs = re.sub(r"\\[a-zA-Z]+", "x", signs)
+    signs = re.sub(UNSEEN, " ", tex)
+    signs = re.sub(r"\\(max|min|arg|log|exp)\b", "xxx", signs)
+    signs = re.sub(r"[{}\s^_&]", "", re.sub(r"\\[a-zA-Z]+", "x", signs))
+    wide = len(re.findall("[-=+<>]", signs))  # with space around them
     rows = tex.count("\\\\") + 1
     size = (
-        f"width: {0.55 * len(signs):.1f}em"
+        f"width: {0.62 * len(signs) + 0.5 * wide:.1f}em"
         if tag == "span"
         else f"height: {1.4 + 2.4 * rows:.1f}em"
     )
