@@ -24,6 +24,7 @@ import numpy as np
 from numpy import ndarray
 
 from minfluence import seam, validate
+from minfluence.agreement import agreement
 from minfluence.eigenvalues import spectrum
 from minfluence.fit import fit
 from minfluence.hessian import Hessian, dense
@@ -293,6 +294,7 @@ class _Lead:
 
     X_test: Any
     y_test: Any
+    G: ndarray  # gradients of the test points, (m, p)
     tests: seam.Solution  # H⁻¹ of the test gradients, x (p, m)
     own: seam.Solution  # H⁻¹ of the leaders' gradients, x (p, k)
     predicted: ndarray  # change of each test loss without each example, (m, n)
@@ -331,7 +333,7 @@ def _lead(influence: Influence, X_test: Any, y_test: Any, G: ndarray, top: int) 
 
     lost = abs(weights * ((G.T - H @ tests.x).T @ own.x))
     return _Lead(
-        *(X_test, y_test, tests, own, predicted, leaders, leverage, steps, expected),
+        *(X_test, y_test, G, tests, own, predicted, leaders, leverage, steps, expected),
         met=measured / np.where(expected, expected, np.nan),
         corrected=np.where(up, corrected, np.nan),
         error=float(np.max(lost / _largest(predicted))),
@@ -509,13 +511,12 @@ def _leverage(at: _Lead) -> Answer:
 def _damping(influence: Influence, at: _Lead, eigenvalues: tuple[float, float, float]) -> Answer:
     """5: the ranking does not hang on a number that was chosen."""
     o, theta, H = influence.objective, influence.theta, influence.H
-    G = o.test_grads(theta, at.X_test, at.y_test)
     tried = (H.damping / 2, 2 * H.damping) if H.damping else (_flattest(H, at, eigenvalues),)
     ranks, stay = [], []
     for damping in tried:
         inverse = Inverse(Hessian(o, theta, damping, H.curvature), influence._inverse._solver)
         try:
-            other = predicted_change(up_loss(o, theta, s_test(inverse, G)), o.weights)
+            other = predicted_change(up_loss(o, theta, s_test(inverse, at.G)), o.weights)
         except (NotPositiveDefinite, Diverged):  # half of it is too little
             continue
         ranks += [_rank_correlation(*rows) for rows in zip(at.predicted, other, strict=True)]
@@ -577,10 +578,10 @@ def _refits(
     if not pairs:
         found += ": too few that can be compared"
         return _answer("refits?", NO, found, advice, numbers), chosen, changes
-    pearson, worst = min((float(_pearson(*pair)), t) for t, pair in enumerate(pairs))
-    predicted, actual = pairs[worst]
+    predicted, actual = min(pairs, key=lambda pair: agreement(*pair).pearson)
+    worst = agreement(predicted, actual)
+    pearson, slope = worst.pearson, worst.slope
     low, high = _interval(predicted, actual, of_top[done], rng)
-    slope = pearson * float(np.std(actual) / np.std(predicted))
     verdict = YES if pearson >= 0.9 and low >= 0.5 else NO
     verdict = CAREFUL if verdict == NO and pearson >= 0.7 and low >= 0 else verdict
     if not done.all():
@@ -651,18 +652,16 @@ def _factors(predicted: ndarray, corrected: ndarray) -> ndarray:
 
 
 def _pearson(a: ndarray, b: ndarray) -> Any:
-    """Correlation along the last axis."""
+    """Correlation along the last axis, of thousands of resamples at once."""
     a, b = (v - v.mean(axis=-1, keepdims=True) for v in (a, b))
     return (a * b).sum(axis=-1) / np.sqrt((a**2).sum(axis=-1) * (b**2).sum(axis=-1))
 
 
 def _rank_correlation(a: ndarray, b: ndarray) -> float:
     """Spearman's; 1 where all are equal in both."""
-    from scipy.stats import rankdata  # takes as long to import as all else together
-
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return float(np.ptp(a) == np.ptp(b))
-    return float(_pearson(rankdata(a), rankdata(b)))
+    return agreement(a, b).spearman
 
 
 def _without_scores(influence: Influence, eigenvalues: tuple[float, float, float]) -> Trust:

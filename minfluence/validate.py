@@ -52,6 +52,13 @@ def fraction(name: str, value: Any) -> float:
     return float(value)
 
 
+def between(name: str, value: Any, low: float, high: float) -> float:
+    """A number from `low` to `high`, both included."""
+    if not (isinstance(value, Real) and low <= float(value) <= high):
+        raise ValueError(f"{name} must be a number from {low} to {high}, got {_plain(value)!r}.")
+    return float(value)
+
+
 def _plain(value: Any) -> Any:
     """A number of NumPy's as one of Python's, which reads better in a sentence."""
     return value.item() if isinstance(value, np.generic) else value

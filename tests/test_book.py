@@ -11,13 +11,11 @@ from pathlib import Path
 import chapter_map
 import pytest
 from address import address, tag
-from chapter import BOOK, ROOT, chapters, notebooks, read, source, tags
+from chapter import BOOK, ROOT, STATE, VIEW, chapters, notebooks, read, source, tags, widgets
 from contents import contents
 
 import minfluence
 
-VIEW = "application/vnd.jupyter.widget-view+json"
-STATE = "application/vnd.jupyter.widget-state+json"
 MAX_LINES, MAX_WIDTH, MAX_BYTES = 25, 72, 1_500_000
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:root|work|home|tmp|Users)/[\w./-]*")
 
@@ -82,7 +80,7 @@ def describes_its_pictures(notebook, path):
 
 
 def keeps_its_widgets(notebook, path):
-    models = notebook["metadata"].get("widgets", {}).get(STATE, {}).get("state", {})
+    models = widgets(notebook)
     for where, _, _, data in outputs(notebook):
         if VIEW in data and data[VIEW]["model_id"] not in models:
             yield f"{where} shows a widget that is not in the notebook's metadata"
@@ -139,7 +137,7 @@ def names_no_machine(notebook, path):
 
 def questions(notebook):
     """(where, cell, output, state of the widget) of every question."""
-    models = notebook["metadata"].get("widgets", {}).get(STATE, {}).get("state", {})
+    models = widgets(notebook)
     for where, cell, output, data in outputs(notebook):
         if "question" in tags(cell) and VIEW in data:
             yield where, cell, output, models.get(data[VIEW]["model_id"], {}).get("state", {})

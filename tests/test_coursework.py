@@ -7,7 +7,7 @@ import coursework
 import depends
 import nbformat
 import pytest
-from chapter import BOOK, code, pages, read, source
+from chapter import BOOK, STATE, VIEW, code, pages, read, source
 
 pytest.importorskip("anywidget", reason="anywidget is not installed")
 
@@ -93,12 +93,12 @@ def test_questions_are_found_in_a_chapter_and_the_tally_is_none():
     cells = [
         {
             "metadata": {"tags": ["question"]},
-            "outputs": [{"data": {"text/plain": [repr(w)], coursework.VIEW: {"model_id": k}}}],
+            "outputs": [{"data": {"text/plain": [repr(w)], VIEW: {"model_id": k}}}],
         }
         for k, w in widgets.items()
     ]
     models = {k: {"state": widget.get_state()} for k, widget in widgets.items()}
-    metadata = {"widgets": {coursework.STATE: {"state": models}}}
+    metadata = {"widgets": {STATE: {"state": models}}}
     found = coursework.asked_in({"cells": cells, "metadata": metadata})
     assert [question.answer for question in found] == ["b", 39.0]
 

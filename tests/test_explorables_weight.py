@@ -118,7 +118,7 @@ def test_level_lines_lie_at_their_heights(loss):
     problem = {"points": POINTS, "minimum": minimum.tolist(), "plane": plane, "loss": loss}
     given = "points: problem.points, weights: js.weighted(problem.points, 24, 0), l2: 0.01"
     given = f"{{{given}, of: js.LOSSES[problem.loss]}}"
-    code = f"js.levelLines({given}, problem.minimum, problem.plane, [0.01, 0.1, 0.5], 4)"
+    code = f"js.levelLines({given}, problem.minimum, problem.plane, [0.01, 0.1, 0.5])"
     along, across = np.array(plane["along"]), np.array(plane["across"])
     for height, ring in zip((0.01, 0.1, 0.5), in_node(Weight, code, problem), strict=True):
         for a, b in ring[::9]:

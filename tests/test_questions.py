@@ -9,8 +9,6 @@ pytest.importorskip("anywidget", reason="anywidget is not installed")
 from minfluence.book import questions  # noqa: E402
 from minfluence.book.questions import Choice, Number, Tally, readings  # noqa: E402
 
-VIEW = "application/vnd.jupyter.widget-view+json"
-
 
 def choice(**others):
     notes = {"I/n": "Right size, wrong sign.", "−I/n": "", "I": "That is the slope itself."}

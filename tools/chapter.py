@@ -8,6 +8,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
+STATE = "application/vnd.jupyter.widget-state+json"
+VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def notebooks():
@@ -59,3 +61,8 @@ def code(cells):
 def outputs(cells):
     """Outputs of all these cells, in order."""
     return [output for cell in cells for output in cell.get("outputs", [])]
+
+
+def widgets(notebook):
+    """Models of all widgets that a notebook carries, by their ids."""
+    return notebook["metadata"].get("widgets", {}).get(STATE, {}).get("state", {})

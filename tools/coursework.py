@@ -23,12 +23,10 @@ from pathlib import Path
 from string import ascii_lowercase
 
 import nbformat
-from chapter import BOOK, ROOT, code, pages, read, source, tags
+from chapter import BOOK, ROOT, VIEW, code, pages, read, source, tags, widgets
 from depends import Names, needed
 
 POINTS, QUESTION_POINTS = 2, 1  # for each exercise, for each question
-STATE = "application/vnd.jupyter.widget-state+json"
-VIEW = "application/vnd.jupyter.widget-view+json"
 CONFIG = """\
 c = get_config()
 c.CourseDirectory.course_id = "minfluence"
@@ -177,8 +175,7 @@ class Question:
 
 def asked_in(chapter):
     """Every question of a chapter, in order; the tally asks nothing."""
-    models = chapter["metadata"].get("widgets", {}).get(STATE, {}).get("state", {})
-    found = []
+    models, found = widgets(chapter), []
     for cell in chapter["cells"]:
         for output in cell.get("outputs", []) if "question" in tags(cell) else []:
             data = output["data"]

@@ -18,13 +18,11 @@ import sys
 from pathlib import Path
 
 import nbformat
-from chapter import BOOK, notebooks, outputs
+from chapter import BOOK, VIEW, notebooks, outputs, widgets
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 TIMEOUT = 900  # seconds for one cell
-STATE = "application/vnd.jupyter.widget-state+json"
-VIEW = "application/vnd.jupyter.widget-view+json"
 MODEL_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -93,7 +91,7 @@ def deterministic(notebook):
             output.traceback = [f"{output.ename}: {output.evalue}"]
     names = {}
     if "widgets" in notebook.metadata:
-        models = notebook.metadata["widgets"][STATE]["state"]
+        models = widgets(notebook)
         names = widget_names(views(notebook), models)
         for model in models.keys() - names.keys():
             del models[model]

@@ -14,10 +14,9 @@ import importlib
 import json
 from pathlib import Path
 
-from chapter import ROOT, notebooks
+from chapter import ROOT, notebooks, widgets
 
 SKELETON = ROOT / "tests" / "templates" / "chapter.ipynb"
-STATE = "application/vnd.jupyter.widget-state+json"
 
 
 def main(arguments=None):
@@ -35,8 +34,8 @@ def main(arguments=None):
 
 def outdated(text):
     """Modules in the text of a notebook that are not what they are now: old -> new."""
-    models = json.loads(text)["metadata"].get("widgets", {}).get(STATE, {}).get("state", {})
-    states = [model["state"] for model in models.values() if "_esm" in model["state"]]
+    models = widgets(json.loads(text)).values()
+    states = [model["state"] for model in models if "_esm" in model["state"]]
     now = {state["_esm"]: module_of(state["_anywidget_id"]) for state in states}
     return {old: new for old, new in now.items() if old != new}
 

@@ -1,7 +1,7 @@
 // The book's widgets in the built page, where there is no kernel. Notebooks keep the state of their
 // widgets; this shows it with the browser's own controls and follows the links between them. It knows
-// what minfluence/book/widgets.py and explorables/ make, and nothing else; Jupyter and Colab show
-// the same widgets in their own way.
+// what widgets.py, questions.py and explorables/ in minfluence/book make, and nothing else; Jupyter and
+// Colab show the same widgets in their own way.
 
 const STATE = 'script[type="application/vnd.jupyter.widget-state+json"]';
 const VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]';

@@ -4,10 +4,11 @@
 //   node tests/browser/pages.mjs _build/html [--only TEXT] [--screenshots DIR]
 //
 // A page fails if the browser reports an error, if anything is asked of another host, if a control of a
-// widget has no name or does not change the frame and its text alternative, if axe finds a violation (light on a desk, dark on a phone), if a picture has no text
-// alternative, if it is wider than a screen of 320 px or than one of 1280 px at 200 %, if it moves
-// by itself while widgets load, or if more than 1.5 MB travel before it can be used, packed as web
-// servers pack. Prints the sizes. CHROMIUM names the browser, by default /usr/bin/chromium.
+// widget has no name or does not change the frame and its text alternative, if axe finds a violation
+// (light on a desk, dark on a phone), if a picture has no text alternative, if it is wider than a screen
+// of 320 px or than one of 1280 px at 200 %, if it moves by itself while widgets load, or if more than
+// 1.5 MB travel before it can be used, packed as web servers pack. Prints the sizes. CHROMIUM names the
+// browser, by default /usr/bin/chromium.
 
 import { mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";

@@ -39,9 +39,8 @@ class Arrows(Plane):
     selected = traitlets.Int().tag(sync=True)
 
     def __init__(self, X: Any, y: Any, test: Any, selected: int = 0, l2: float = 0.01) -> None:
-        n = validate.count("The number of points", len(X), 4)
-        selected = validate.count("selected", selected, 0, n - 1)
-        super().__init__(X, y, test, l2, selected=selected)
+        super().__init__(X, y, test, l2)
+        self.selected = validate.count("selected", selected, 0, len(self.X) - 1)
 
     def __repr__(self) -> str:
         return (

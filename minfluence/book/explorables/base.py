@@ -20,6 +20,8 @@ def numbers() -> Any:
 class Plane(anywidget.AnyWidget):
     """Labelled points and a test point in the plane, and what changes without each point."""
 
+    fewest = 4  # points, for a model to be fitted without one of them
+
     X = numbers()
     y = numbers()
     test = numbers()
@@ -28,6 +30,7 @@ class Plane(anywidget.AnyWidget):
     actual = numbers()
 
     def __init__(self, X: Any, y: Any, test: Any, l2: float, **others: Any) -> None:
+        validate.count("The number of points", len(X), self.fewest)
         X = validate.array("X", X, ("n", 2), float)
         y = validate.array("y", y, (len(X),), float)
         test = validate.array("test = (x1, x2, label)", test, (3,), float)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from minfluence import validate
 from minfluence.book.explorables.base import Plane, module
 
 
@@ -32,7 +31,6 @@ class Explore(Plane):
     _esm = module("explore.js")
 
     def __init__(self, X: Any, y: Any, test: Any, l2: float = 0.01) -> None:
-        validate.count("The number of points", len(X), 4)
         super().__init__(X, y, test, l2)
 
     def __repr__(self) -> str:

@@ -37,6 +37,7 @@ class Hinge(Plane):
     """
 
     _esm = module("hinge.js")
+    fewest = 1  # the refits are given
     theta = numbers()
     without = numbers()
     temperature = traitlets.Float(0.001).tag(sync=True)

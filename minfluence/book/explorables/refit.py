@@ -67,15 +67,13 @@ class Refit(anywidget.AnyWidget):
         validate.labels(y, (-1, 1), "Expected labels -1 and +1", "recode y")
         if not (isinstance(weight, Real) and 0 <= weight < np.inf and weight != 1):
             raise ValueError(f"weight must be a number of at least 0 and not 1, got {weight!r}.")
-        if loss not in LOSSES:
-            raise ValueError(f'loss must be "logistic" or "squared", got {loss!r}.')
         super().__init__(
             X=X.tolist(),
             y=y.tolist(),
             example=validate.count("example", example, 0, len(X) - 1),
             l2=validate.positive("l2", l2),
             weight=float(weight),
-            loss=loss,
+            loss=validate.one_of("loss", loss, LOSSES),
         )
 
     def __repr__(self) -> str:

@@ -1,6 +1,5 @@
 """What a model takes for similar: the ellipse of its Hessian, and its tangent at a test point."""
 
-from numbers import Real
 from typing import Any
 
 import traitlets
@@ -56,12 +55,10 @@ class Resemblance(Plane):
         kept: str = KEPT[0],
         whitening: float = 0.0,
     ) -> None:
-        validate.count("The number of points", len(X), 4)
         if kept not in KEPT:
             raise ValueError(f"kept must be one of {', '.join(KEPT)}, got {kept!r}.")
-        if not (isinstance(whitening, Real) and 0 <= whitening <= 1):
-            raise ValueError(f"whitening must be a number from 0 to 1, got {whitening!r}.")
-        super().__init__(X, y, test, l2, kept=kept, whitening=float(whitening))
+        whitening = validate.between("whitening", whitening, 0, 1)
+        super().__init__(X, y, test, l2, kept=kept, whitening=whitening)
 
     def __repr__(self) -> str:
         return (

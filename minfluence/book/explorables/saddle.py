@@ -1,6 +1,5 @@
 """A saddle that damping makes a bowl."""
 
-from numbers import Real
 from typing import Any
 
 import anywidget
@@ -46,9 +45,7 @@ class Saddle(anywidget.AnyWidget):
             raise ValueError(
                 f"mu must be an eigenvalue from 0.1 to 1 and one from -0.5 to 0.5, got {mu}."
             )
-        if not (isinstance(damping, Real) and 0 <= damping <= 2):
-            raise ValueError(f"damping must be a number from 0 to 2, got {damping!r}.")
-        super().__init__(mu=mu.tolist(), damping=float(damping))
+        super().__init__(mu=mu.tolist(), damping=validate.between("damping", damping, 0, 2))
 
     def __repr__(self) -> str:
         first, second = self.mu

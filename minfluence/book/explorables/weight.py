@@ -1,6 +1,5 @@
 """The weight of one example as a knob, and what it turns."""
 
-from numbers import Real
 from typing import Any
 
 import traitlets
@@ -43,12 +42,9 @@ class Weight(Plane):
     def __init__(
         self, X: Any, y: Any, test: Any, example: int, l2: float = 0.01, weight: float = 0
     ) -> None:
-        validate.count("The number of points", len(X), 4)
-        example = validate.count("example", example, 0, len(X) - 1)
-        if not (isinstance(weight, Real) and 0 <= weight <= 2):
-            raise ValueError(f"weight must be a number from 0 to 2, got {weight!r}.")
-        position = round(20 * float(weight)) / 20
-        super().__init__(X, y, test, l2, example=example, weight=position)
+        position = round(20 * validate.between("weight", weight, 0, 2)) / 20
+        super().__init__(X, y, test, l2, weight=position)
+        self.example = validate.count("example", example, 0, len(self.X) - 1)
 
     def __repr__(self) -> str:
         return (

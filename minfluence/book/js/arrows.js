@@ -3,18 +3,17 @@
 //
 // Node imports this file too: a test compares its numbers with those of the Python package.
 
-import { boundary, fit, loss, lossGradient, risk, sigmoid, withOne } from "./linear.js";
+import { boundary, fit, loss, lossGradient, risk, sigmoid, weighted, withOne } from "./linear.js";
 import {
-  axes, BLUE, button, coordinates, dot, GREY, HARMS, HELPS, INK, kind, make, mark, movable, norm, ORANGE, picture, plus,
-  set, show, solve, through,
+  arrow, axes, BLUE, button, coordinates, crossed, dot, GREY, HARMS, HELPS, INK, kind, make, mark, movable, norm,
+  ORANGE, picture, plus, pointsOf, set, show, signed, solve, testOf, through,
 } from "./shared.js";
 
 // --- The mathematics ------------------------------------------------------------------------------
 
 /** H⁻¹ times the gradient of the test loss. */
 function solved(theta, points, test, l2) {
-  const even = points.map(() => 1 / points.length);
-  return solve(risk(theta, points, even, l2).H, lossGradient(theta, test));
+  return solve(risk(theta, points, weighted(points), l2).H, lossGradient(theta, test));
 }
 
 /** KL (5) for one training point, its two features only: change of the test loss per unit of weight. */
@@ -34,7 +33,7 @@ const STEPS = 24;
  */
 export function explore({ points, test, l2, moved, home }) {
   const n = points.length;
-  const even = points.map(() => 1 / n);
+  const even = weighted(points);
   const withMoved = (x) => points.map((p, i) => (i === moved ? { ...p, x } : p));
   const before = withMoved(home);
   const theta = fit(before, even, l2);
@@ -83,16 +82,13 @@ const SCALE = 8; // slope of the loss, per unit of weight, that is drawn one uni
 const LONGEST = 2.2;
 
 /** An arrow from x, as a path with its head; none where it would be shorter than its head. */
-function arrow(x, vector) {
+function along(x, vector) {
   const length = Math.min(norm(vector) / SCALE, LONGEST);
-  const [u, v] = plane.toScreen(x);
-  const [a, b] = plane.toScreen(plus(x, length / (norm(vector) || 1), vector));
-  const size = Math.hypot(a - u, b - v);
+  const ends = [x, plus(x, length / (norm(vector) || 1), vector)].map(plane.toScreen);
+  const size = norm(plus(ends[1], -1, ends[0]));
   if (size < 3) return "";
-  const head = Math.min(7, size / 2);
-  const [c, s] = [(a - u) / size, (b - v) / size];
-  const barb = (side) => [a - head * (c + side * 0.6 * s), b - head * (s - side * 0.6 * c)];
-  return through([[u, v], [a, b]]) + through([barb(1), [a, b], barb(-1)]);
+  const { shaft, head } = arrow(...ends, Math.min(7, size / 2), 0.6);
+  return shaft + head;
 }
 
 /** Three or four round numbers between `low` and `high`. */
@@ -104,14 +100,11 @@ function ticks(low, high) {
   return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, k) => +((first + k) * step).toPrecision(6));
 }
 
-const number = (v) => (v < 0 ? "−" : "+") + Math.abs(v).toFixed(3);
-
 // --- The hands ------------------------------------------------------------------------------------
 
 /** Build the explorable in `el`; `model` is the Python side, or whatever stands in for it. */
 function render({ model, el }) {
-  const points = model.get("X").map((x, i) => ({ x: [...x], y: model.get("y")[i] }));
-  const test = { x: model.get("test").slice(0, 2), y: model.get("test")[2] };
+  const [points, test] = [pointsOf(model), testOf(model)];
   const moved = model.get("selected");
   const state = { points, test, l2: model.get("l2"), moved, home: [...points[moved].x] };
   const n = points.length;
@@ -145,8 +138,8 @@ function render({ model, el }) {
     set(path, { d: through([state.home, here].map(plane.toScreen)) });
     const [cx, cy] = plane.toScreen(state.home);
     set(start, { cx, cy });
-    set(up, { d: points.map((p, i) => arrow(p.x, found.arrows[i])).join("") });
-    set(down, { d: arrow(here, found.arrows[state.moved].map((v) => -v)) });
+    set(up, { d: points.map((p, i) => along(p.x, found.arrows[i])).join("") });
+    set(down, { d: along(here, found.arrows[state.moved].map((v) => -v)) });
     marks.forEach((g, i) => {
       const point = i === n ? test : points[i];
       set(g, {
@@ -199,10 +192,10 @@ function render({ model, el }) {
     if (found.distance < 1e-9) {
       return `${who} is where it was, and the loss at the cross is ${before}. Push it along its arrow. ${carry}`;
     }
-    const way = by.map((v) => (v < 0 ? "−" : "+") + Math.abs(v).toFixed(2)).join(", ");
+    const way = by.map((v) => signed(v, 2)).join(", ");
     return `${who} was moved by (${way}). The loss at the cross, ${before} before, ` +
-      `changes by ${number(found.kl5)} says KL (5), ${number(found.kl3)} says KL (3), ` +
-      `${number(found.refit)} says training again. ${carry}`;
+      `changes by ${signed(found.kl5, 3)} says KL (5), ${signed(found.kl3, 3)} says KL (3), ` +
+      `${signed(found.refit, 3)} says training again. ${carry}`;
   }
 
   /** From now on this example is the one that moves; the others stay where they are. */
@@ -216,7 +209,7 @@ function render({ model, el }) {
   function handle(i) {
     const point = i === n ? test : points[i];
     const g = make("g", { role: "button" }, make("circle", { class: "halo", r: 13 }), i === n
-      ? make("path", { d: "M-8-8L8 8M-8 8L8-8", stroke: INK, "stroke-width": 3 })
+      ? crossed()
       : mark(point.y, 4.5, { fill: "#444", stroke: "#fff" }));
     movable(g, view, plane, {
       where(place) {

@@ -4,17 +4,17 @@
 // Node imports this file too: a test compares its numbers with those of the Python package.
 
 import {
-  agreement, axes, button, choice, coordinates, dot, HARMS, HELPS, INK, kind, make, mark, movable, picture, set,
-  show, signed, solve, through,
+  agreement, axes, button, choice, coordinates, crossed, dot, HARMS, HELPS, INK, kind, make, mark, movable, picture,
+  pointsOf, set, show, signed, solve, testOf, through,
 } from "./shared.js";
-import { boundary, fit, loss, lossGradient, risk } from "./linear.js";
+import { boundary, fit, loss, lossGradient, risk, weighted } from "./linear.js";
 
 // --- The mathematics: what each point does, predicted and fitted again -----------------------------
 
 /** Everything the picture shows: predicted and actual change of the loss at the cross. */
 export function explore({ points, test, l2 }) {
   const n = points.length;
-  const weights = points.map(() => 1 / n);
+  const weights = weighted(points);
   const theta = fit(points, weights, l2);
   const sTest = solve(risk(theta, points, weights, l2).H, lossGradient(theta, test));
   const predicted = points.map((point) => {
@@ -22,10 +22,7 @@ export function explore({ points, test, l2 }) {
     return dot(sTest, g) / n; // - I_up,loss / n
   });
   const before = loss(theta, test);
-  const actual = points.map((_, i) => {
-    const without = weights.map((w, j) => (j === i ? 0 : w));
-    return loss(fit(points, without, l2, theta), test) - before;
-  });
+  const actual = points.map((_, i) => loss(fit(points, weighted(points, i, 0), l2, theta), test) - before);
   return { theta, predicted, actual, before, ...agreement(predicted, actual) };
 }
 
@@ -51,8 +48,8 @@ const plane = coordinates(PLANE);
 /** Build the explorable in `el`; `model` is the Python side, or whatever stands in for it. */
 function render({ model, el }) {
   const start = () => ({
-    points: model.get("X").map((x, i) => ({ x: [...x], y: model.get("y")[i] })),
-    test: { x: model.get("test").slice(0, 2), y: model.get("test")[2] },
+    points: pointsOf(model),
+    test: testOf(model),
     l2: model.get("l2"),
   });
   let state = start();
@@ -98,7 +95,7 @@ function render({ model, el }) {
       });
       const halo = make("circle", { class: "halo", r: Math.max(radius + 4, 12) });
       g.replaceChildren(halo, isTest
-        ? make("path", { d: "M-8-8L8 8M-8 8L8-8", stroke: INK, "stroke-width": 3 })
+        ? crossed()
         : mark(point.y, radius, { fill: effect < 0 ? HARMS : HELPS, stroke: "#fff" }));
     });
   }

@@ -4,8 +4,8 @@
 // Node imports this file too: a test compares its numbers with those of the Python package.
 
 import {
-  agreement, axes, BLUE, button, coordinates, dot, GREY, HARMS, HELPS, INK, kind, make, mark, matrix, movable,
-  ORANGE, picture, set, show, signed, slider, solve, through,
+  agreement, axes, BLUE, button, coordinates, crossed, dot, GREY, HARMS, HELPS, INK, kind, make, mark, matrix,
+  movable, ORANGE, picture, set, show, signed, slider, solve, testOf, through,
 } from "./shared.js";
 
 // --- The mathematics: a support vector machine in the plane ---------------------------------------
@@ -75,7 +75,7 @@ function across([a, b, c], level) {
 function render({ model, el }) {
   const machine = Object.fromEntries(["X", "y", "theta", "without", "l2"].map((name) => [name, model.get(name)]));
   const n = machine.X.length;
-  const test = { x: model.get("test").slice(0, 2), y: model.get("test")[2] };
+  const test = testOf(model);
   const state = { machine, test, temperature: model.get("temperature") };
   let selected = model.get("selected");
   let found;
@@ -91,7 +91,7 @@ function render({ model, el }) {
   const marks = machine.X.map((x, i) => pick(i));
   const cross = make("g", { class: "point movable", role: "button", tabindex: 0 },
     make("circle", { class: "halo", r: 16 }),
-    make("path", { d: "M-8-8L8 8M-8 8L8-8", stroke: INK, "stroke-width": 3 }));
+    crossed());
   view.append(band, ...marks, cross);
 
   function update() {

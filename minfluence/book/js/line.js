@@ -4,7 +4,7 @@
 // Node imports this file too: a test compares its numbers with those of the Python package.
 
 import {
-  axes, BLUE, button, coordinates, GREY, INK, make, movable, ORANGE, picture, set, show, slider, through,
+  axes, BLUE, button, coordinates, GREY, INK, make, movable, ORANGE, picture, set, show, signed, slider, through,
 } from "./shared.js";
 
 // --- The mathematics: least squares with an intercept ---------------------------------------------
@@ -60,7 +60,7 @@ const FLOOR = -2.9; // where the bars of leverage stand
 const FULL = 2.6; // and how high a leverage of 1 is
 const plane = coordinates(PLANE);
 
-const sign = (v) => (v < 0 ? "−" : "+") + Math.abs(v).toFixed(2);
+const sign = (v) => signed(v, 2);
 
 // --- The hands ------------------------------------------------------------------------------------
 

@@ -75,8 +75,8 @@ export function fit(points, weights, l2, theta = [0, 0, 0], of = LOSSES.logistic
   return theta;
 }
 
-/** All weights 1/n, but that of example i is w/n: 0 leaves it out, 2 doubles it. */
-export const weighted = (points, i, w) => points.map((_, j) => (j === i ? w : 1) / points.length);
+/** All weights 1/n, but that of an example i, if one is named, is w/n: 0 leaves it out, 2 doubles it. */
+export const weighted = (points, i = -1, w = 1) => points.map((_, j) => (j === i ? w : 1) / points.length);
 
 /** Where theta's score is zero: from one edge of the rectangle {x, y} to the other. */
 export function boundary([a, b, c], { x, y }) {

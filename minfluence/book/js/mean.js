@@ -4,7 +4,7 @@
 // Node imports this file too: a test compares its numbers with those of the Python package.
 
 import {
-  axes, BLUE, button, coordinates, GREY, INK, make, movable, ORANGE, picture, set, show, slider, through,
+  axes, BLUE, button, coordinates, GREY, INK, make, movable, ORANGE, picture, set, show, signed, slider, through,
 } from "./shared.js";
 
 // --- The mathematics ------------------------------------------------------------------------------
@@ -45,7 +45,7 @@ const HIGHEST = 100;
 const WEIGHTS = Array.from({ length: 41 }, (_, k) => k / 20);
 const PLOT = { width: 250, height: 230, margin: 42, x: [-0.15, 2.1] };
 
-const sign = (v, digits = 2) => (v < 0 ? "−" : "+") + Math.abs(v).toFixed(digits);
+const sign = (v, digits = 2) => signed(v, digits);
 const counted = (w) => `${w.toFixed(2)}${w === 0 ? " (gone)" : w === 1 ? " (as it is)" : w === 2 ? " (twice)" : ""}`;
 
 // --- The hands ------------------------------------------------------------------------------------

@@ -5,11 +5,11 @@
 // Node imports this file too: a test compares its numbers with those of the Python package.
 
 import {
-  axes, BLUE, button, choice, coordinates, dot, INK, make, norm, ORANGE, picture, plus, set, show, slider, solve,
-  through, times,
+  axes, BLUE, button, choice, coordinates, crossed, dot, INK, make, norm, ORANGE, picture, plus, pointsOf, set, show,
+  slider, solve, through, times,
 } from "./shared.js";
 import { fit, LOSSES, lossGradient, risk, weighted } from "./linear.js";
-import { levelLines, planeOf } from "./refits.js";
+import { framed, levelLines, pane, PANES, planeOf, stretched } from "./refits.js";
 
 // --- The mathematics ------------------------------------------------------------------------------
 
@@ -40,7 +40,6 @@ export function prepare({ points, l2, example, weight, model }) {
 const FLOOR = -12; // of the plot, in powers of ten
 const THETA = { width: 320, height: 260 };
 const PLOT = { width: 320, height: 260, margin: 44, x: [0, STEPS], y: [FLOOR, 0.5] };
-const STRETCH = 4; // across the first step, or the bend of the way could not be seen
 const WEIGHTS = [0, 0.25, 0.5, 0.75, 1.5, 2, 3, 4, 6];
 const MODELS = { "logistic regression": "logistic", "least squares": "squared" };
 const plot = coordinates(PLOT);
@@ -64,7 +63,7 @@ const small = (v) => (v < 1e-12 ? "below 1e-12" : v.toPrecision(2));
 
 /** Build the explorable in `el`; `model` is the Python side, or whatever stands in for it. */
 function render({ model, el }) {
-  const points = model.get("X").map((x, i) => ({ x, y: model.get("y")[i] }));
+  const points = pointsOf(model);
   const l2 = model.get("l2");
   const state = { example: model.get("example"), weight: model.get("weight"), model: model.get("loss") };
   const taken = { chord: 1, newton: 0 };
@@ -92,16 +91,12 @@ function render({ model, el }) {
     const plane = planeOf(found.theta, plus(found.chord[1], -1, found.theta), found.refit);
     const shown = { chord: found.chord.slice(0, taken.chord + 1), newton: found.newton.slice(0, taken.newton + 1) };
     const places = [...found.chord.slice(0, 3), ...found.newton.slice(0, 3), found.refit].map((t) => plane.to(t));
-    const [low, high] = [Math.min(...places.map(([a]) => a)), Math.max(...places.map(([a]) => a))];
-    const room = (high - low) / 4;
-    const half = ((high - low + 2 * room) * THETA.height) / THETA.width / STRETCH / 2;
-    const middle = plane.to(found.refit)[1] / 2;
-    const at = coordinates({ ...THETA, x: [low - room, high + room], y: [middle - half, middle + half] });
     const [a, b] = plane.to(found.refit);
+    const at = coordinates({ ...THETA, ...framed(places.map(([along]) => along), b / 2, 1 / 4, THETA) });
     const step = plus(found.refit, -1, found.theta);
     const top = dot(step, times(found.H, step)) / 2;
     const rings = levelLines({ points, weights: found.weights, l2, of: found.of }, found.refit, plane,
-      [0.02, 0.15, 0.5, 1, 1.8].map((share) => share * top), STRETCH);
+      [0.02, 0.15, 0.5, 1, 1.8].map((share) => share * top));
     const screen = (path) => path.map((t) => at.toScreen(plane.to(t)));
     const moved = (ring) => ring.map(([u, v]) => at.toScreen([u + a, v + b]));
     const [end, start] = [[a, b], [0, 0]].map(at.toScreen);
@@ -109,10 +104,9 @@ function render({ model, el }) {
       ...rings.map((ring) => line(`${through(moved(ring))}Z`, { stroke: "#ccc" })),
       ...drawn(screen(shown.chord), false),
       ...drawn(screen(shown.newton), true),
-      line("M-7-7L7 7M-7 7L7-7", { transform: `translate(${end})`, stroke: INK, "stroke-width": 2.5 }),
+      crossed(7, { transform: `translate(${end})`, "stroke-width": 2.5 }),
       make("circle", { cx: start[0], cy: start[1], r: 5, fill: INK }),
-      make("text", { x: THETA.width - 4, y: THETA.height - 6, "text-anchor": "end", stroke: "#fff", "stroke-width": 3,
-        "paint-order": "stroke" }, `upwards drawn ${STRETCH} times larger`),
+      stretched(THETA),
     );
     set(space, { "aria-label": `Level lines of the risk as weighted, and the steps to its minimum. ${distances()}` });
   }
@@ -175,10 +169,8 @@ function render({ model, el }) {
   const words = (w) => (w === 0 ? "0, gone" : w === 2 ? "2, twice" : `${w}`);
   const weights = slider("weight of the example", WEIGHTS, words, (weight) => changed({ weight }));
   weights.set(state.weight);
-  const pane = (title, svg) => make("div", { class: "panel" }, make("p", {}, make("strong", {}, title)), svg);
   show(el,
-    make("style", {}, `.explore .panel { flex: 1 1 300px; min-width: 0; } .explore .panel p { margin: 0.2rem 0 0; }
-.explore .pane { width: 100%; max-width: 420px; }`),
+    make("style", {}, PANES),
     make("p", {}, "From the dot, the model we have, to the cross, the refit. Chord steps in orange keep the old " +
       "Hessian; the first of them is influence. Newton steps in blue take the new one every time."),
     make("div", { class: "beside" }, pane("θ, and the risk as weighted", space), pane("How much of the way is left", chart)),

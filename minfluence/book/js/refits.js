@@ -1,7 +1,9 @@
 // The plane of theta in which steps to a refit are drawn, with level lines of the risk.
 
 import { LOSSES, withOne } from "./linear.js";
-import { dot, make, norm, plus, through } from "./shared.js";
+import { dot, make, norm, plus } from "./shared.js";
+
+export const STRETCH = 4; // across the step, or the bend of the way could not be seen
 
 /** A unit vector along v, made orthogonal to `other`; any such one where nothing is left of v. */
 function direction(v, other = null) {
@@ -24,9 +26,9 @@ export function planeOf(theta, step, refit) {
  * Level lines of the risk around its minimum, as points of the plane relative to it.
  *
  * The risk is convex: on each ray from the minimum it reaches a height once, and Newton's method finds
- * where. `stretch` is how much larger the direction across is drawn, so that rays are even on the screen.
+ * where. The direction across is drawn larger, so rays are even on the screen.
  */
-export function levelLines(problem, minimum, { along, across }, heights, stretch) {
+export function levelLines(problem, minimum, { along, across }, heights) {
   const { points, weights, l2, of = LOSSES.logistic } = problem;
   const scores = points.map((p) => dot(minimum, withOne(p)));
   const total = weights.reduce((s, w) => s + w, 0);
@@ -40,7 +42,7 @@ export function levelLines(problem, minimum, { along, across }, heights, stretch
   const lines = heights.map(() => []);
   for (let k = 0; k < 72; k++) {
     const angle = (2 * Math.PI * k) / 72;
-    const ray = [Math.cos(angle), Math.sin(angle) / stretch];
+    const ray = [Math.cos(angle), Math.sin(angle) / STRETCH];
     const d = plus(along.map((v) => v * ray[0]), ray[1], across);
     const rates = points.map((p) => dot(d, withOne(p)));
     let r = 0;
@@ -58,11 +60,21 @@ export function levelLines(problem, minimum, { along, across }, heights, stretch
   return lines;
 }
 
-/** An arrow on the screen. */
-export function arrow([u, v], [x, y], attributes, size = 8) {
-  const length = Math.hypot(x - u, y - v) || 1;
-  const [a, b] = [((x - u) / length) * size, ((y - v) / length) * size];
-  const head = [[x - a - b / 2, y - b + a / 2], [x, y], [x - a + b / 2, y - b - a / 2]];
-  const d = length > 1 ? through([[u, v], [x, y]]) + through(head) : through([[u, v], [x, y]]);
-  return make("path", { d, fill: "none", "stroke-linejoin": "round", "stroke-linecap": "round", ...attributes });
+/** What of the plane is shown, in a box: the way from low to high along the step, with room around it. */
+export function framed(along, middle, share, { width, height }) {
+  const [low, high] = [Math.min(...along), Math.max(...along)];
+  const room = share * (high - low);
+  const half = ((high - low + 2 * room) * height) / width / STRETCH / 2;
+  return { x: [low - room, high + room], y: [middle - half, middle + half] };
 }
+
+/** Says that the two directions are drawn differently. */
+export const stretched = ({ width, height }) => make("text", {
+  x: width - 4, y: height - 6, "text-anchor": "end", stroke: "#fff", "stroke-width": 3, "paint-order": "stroke",
+}, `upwards drawn ${STRETCH} times larger`);
+
+/** Panes beside one another, and below one another on a phone. */
+export const PANES = `.explore .panel { flex: 1 1 300px; min-width: 0; } .explore .panel p { margin: 0.2rem 0 0; }
+.explore .pane { width: 100%; max-width: 420px; }`;
+export const pane = (title, svg) =>
+  make("div", { class: "panel" }, make("p", {}, make("strong", {}, title)), svg);

@@ -3,10 +3,10 @@
 //
 // Node imports this file too: a test compares its numbers with those of the Python package.
 
-import { boundary, fit, loss, risk, sigmoid, withOne } from "./linear.js";
+import { boundary, fit, loss, risk, sigmoid, weighted, withOne } from "./linear.js";
 import {
-  agreement, choice, coordinates, dot, GREY, HARMS, HELPS, INK, kind, make, mark, movable, norm, picture, plus, set,
-  show, slider, through, times,
+  agreement, choice, coordinates, crossed, dot, GREY, HARMS, HELPS, INK, kind, make, mark, movable, norm, picture,
+  plus, pointsOf, set, show, slider, testOf, through, times,
 } from "./shared.js";
 
 // --- The mathematics ------------------------------------------------------------------------------
@@ -67,9 +67,9 @@ export const KEPT = {
 
 /** What does not depend on the test point: the model, its yardstick, and the model without each point. */
 export function prepare({ points, l2 }) {
-  const even = points.map(() => 1 / points.length);
+  const even = weighted(points);
   const theta = fit(points, even, l2);
-  const without = points.map((_, i) => fit(points, even.map((w, j) => (j === i ? 0 : w)), l2, theta));
+  const without = points.map((_, i) => fit(points, weighted(points, i, 0), l2, theta));
   return { points, theta, without, model: planar(risk(theta, points, even, l2).H) };
 }
 
@@ -119,8 +119,7 @@ function levelLine(yardstick, test, level) {
 
 /** Build the explorable in `el`; `model` is the Python side, or whatever stands in for it. */
 function render({ model, el }) {
-  const points = model.get("X").map((x, i) => ({ x: [...x], y: model.get("y")[i] }));
-  const test = { x: model.get("test").slice(0, 2), y: model.get("test")[2] };
+  const [points, test] = [pointsOf(model), testOf(model)];
   const fitted = prepare({ points, l2: model.get("l2") });
   let [share, kept] = [model.get("whitening"), model.get("kept")];
   let found;
@@ -138,7 +137,7 @@ function render({ model, el }) {
   const marks = points.map(() => make("g", { class: "mark" }));
   const cross = make("g", { class: "point movable selected", role: "button", tabindex: 0 },
     make("circle", { class: "halo", r: 14 }),
-    make("path", { d: "M-8-8L8 8M-8 8L8-8", stroke: INK, "stroke-width": 3 }));
+    crossed());
   view.append(alike, beyond, edge, line, oval, tangent, middle, ...marks, cross);
   const says = make("p", { class: "says", "aria-live": "polite" });
 

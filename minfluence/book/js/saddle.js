@@ -4,8 +4,8 @@
 // Node imports this file too: a test compares its numbers with those of the Python package.
 
 import {
-  axes, BLUE, coordinates, dot, GREY, INK, make, matrix, movable, norm, ORANGE, picture, plus, set, show, slider,
-  through, times,
+  arrow, axes, BLUE, coordinates, crossed, dot, GREY, INK, make, matrix, movable, norm, ORANGE, picture, plus, set,
+  show, slider, through, times,
 } from "./shared.js";
 
 // --- The mathematics: the risk is tᵀHt / 2, seen from its level point -------------------------------
@@ -114,16 +114,13 @@ function levelLines(state) {
   ];
 }
 
-/** An arrow on the screen: its shaft and its head. */
-function arrow(from, to, { dashed, ...attributes }) {
+/** An arrow from here to there, no longer than the picture is wide: its shaft and its head. */
+function reaching(from, to, { dashed, ...attributes }) {
   const along = plus(to, -1, from);
   const far = norm(along);
-  const end = far > 900 ? plus(from, 900 / far, along) : to; // beyond the picture
-  const [a, b] = along.map((v) => v / (far || 1));
-  const side = (turn) => [end[0] - 10 * a + turn * 5 * b, end[1] - 10 * b - turn * 5 * a];
+  const { shaft, head } = arrow(from, far > 900 ? plus(from, 900 / far, along) : to, 10);
   const line = (d, more) => make("path", { d, fill: "none", ...attributes, ...more });
-  const head = far > 4 ? through([side(1), end, side(-1)]) : "";
-  return [line(through([from, end]), dashed ? { "stroke-dasharray": "5 4" } : {}), line(head)];
+  return [line(shaft, dashed ? { "stroke-dasharray": "5 4" } : {}), line(far > 4 ? head : "")];
 }
 
 const short = (v) => (Math.abs(v) < 0.005 ? "0.00" : v.toFixed(2)).replace("-", "−");
@@ -163,13 +160,13 @@ function render({ model, el }) {
     const [centre, at] = [[0, 0], state.point].map(plane.toScreen);
     background.replaceChildren(
       ...levelLines(state),
-      make("path", { d: "M-6-6L6 6M-6 6L6-6", transform: `translate(${centre})`, stroke: GREY, "stroke-width": 2 }),
+      crossed(6, { transform: `translate(${centre})`, stroke: GREY, "stroke-width": 2 }),
     );
     const down = plane.toScreen(plus(state.point, -0.45 / (norm(found.g) || 1), found.g));
     arrows.replaceChildren(
-      ...arrow(at, down, { stroke: GREY, "stroke-width": 2, dashed: true }),
+      ...reaching(at, down, { stroke: GREY, "stroke-width": 2, dashed: true }),
       ...(found.step
-        ? arrow(at, plane.toScreen(plus(state.point, 1, found.step)), { stroke: colour(), "stroke-width": 3.5 })
+        ? reaching(at, plane.toScreen(plus(state.point, 1, found.step)), { stroke: colour(), "stroke-width": 3.5 })
         : []),
     );
     set(here, { transform: `translate(${at})` });

@@ -1,7 +1,7 @@
 // What the explorables share: a little linear algebra; pictures and coordinates; ways to move things
 // by mouse, touch and keys.
 
-import { BLUE, GREY, make, ORANGE, OWN_KEYS, set } from "./elements.js";
+import { BLUE, GREY, INK, make, ORANGE, OWN_KEYS, set } from "./elements.js";
 export * from "./elements.js";
 
 // --- Linear algebra -------------------------------------------------------------------------------
@@ -138,8 +138,35 @@ export function mark(y, radius, attributes) {
     : make("circle", { r: radius * 1.13, ...attributes });
 }
 
+/** The mark of a test point, and of other places: a cross. */
+export const crossed = (radius = 8, attributes = {}) => make("path", {
+  d: `M-${radius}-${radius}L${radius} ${radius}M-${radius} ${radius}L${radius}-${radius}`,
+  stroke: INK,
+  "stroke-width": 3,
+  ...attributes,
+});
+
+/** The two paths of an arrow on the screen, `shaft` and `head`; the head is `size` long. */
+export function arrow([u, v], [x, y], size, width = 0.5) {
+  const length = Math.hypot(x - u, y - v) || 1;
+  const [a, b] = [((x - u) / length) * size, ((y - v) / length) * size];
+  const barb = (side) => [x - a - side * width * b, y - b + side * width * a];
+  return {
+    shaft: through([[u, v], [x, y]]),
+    head: length > 1 ? through([barb(1), [x, y], barb(-1)]) : "",
+  };
+}
+
 export const kind = (y) => (y > 0 ? "square" : "circle");
-export const signed = (v) => (v < 0 ? "−" : "+") + Math.abs(v).toFixed(4);
+export const signed = (v, digits = 4) => (v < 0 ? "−" : "+") + Math.abs(v).toFixed(digits);
+
+// --- What Python has ------------------------------------------------------------------------------
+
+/** Training points as {x: [x1, x2], y: -1 or +1}, which may be moved. */
+export const pointsOf = (model) => model.get("X").map((x, i) => ({ x: [...x], y: model.get("y")[i] }));
+
+/** The test point, in the same form. */
+export const testOf = (model) => ({ x: model.get("test").slice(0, 2), y: model.get("test")[2] });
 
 // --- Hands ----------------------------------------------------------------------------------------
 

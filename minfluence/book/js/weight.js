@@ -14,11 +14,11 @@
 // Node imports this file too: a test compares its numbers with those of the Python package.
 
 import {
-  axes, button, coordinates, dot, GREY, HARMS, HELPS, INK, kind, make, mark, picture, plus, set, show, signed, slider,
-  solve, through, times,
+  arrow, axes, button, coordinates, crossed, dot, GREY, HARMS, HELPS, INK, kind, make, mark, picture, plus, pointsOf,
+  set, show, signed, slider, solve, testOf, through, times,
 } from "./shared.js";
 import { boundary, fit, loss, lossGradient, risk, weighted } from "./linear.js";
-import { arrow, levelLines, planeOf } from "./refits.js";
+import { framed, levelLines, pane, PANES, planeOf, stretched } from "./refits.js";
 
 // --- The mathematics ------------------------------------------------------------------------------
 
@@ -79,7 +79,6 @@ const PLANE = { width: 320, height: 250, x: [-3.84, 3.84], y: [-3, 3] };
 const CURVE = { width: 320, height: 250, margin: 38, x: [0, 2] };
 const THETA = { width: 320, height: 250 };
 const BARS = { width: 320, height: 250 };
-const STRETCH = 4; // across theta's path, or its bend could not be seen
 const NAMES = [
   "straight line: what influence says",
   "the test loss bends",
@@ -93,15 +92,18 @@ const WHITE = { stroke: "#fff", "stroke-width": 3, "paint-order": "stroke" }; //
 const text = (u, v, words, attributes = {}) => make("text", { x: u, y: v, ...WHITE, ...attributes }, words);
 const label = (u, v, words, attributes = {}) => text(u, v, words, { "text-anchor": "middle", ...attributes });
 const line = (d, attributes) => make("path", { d, fill: "none", ...attributes });
-const cross = ([u, v]) =>
-  line("M-8-8L8 8M-8 8L8-8", { transform: `translate(${u} ${v})`, stroke: INK, "stroke-width": 3 });
+
+/** An arrow with round ends. */
+function step(from, to, size, attributes) {
+  const { shaft, head } = arrow(from, to, size);
+  return line(shaft + head, { "stroke-linejoin": "round", "stroke-linecap": "round", ...attributes });
+}
 
 // --- The hands ------------------------------------------------------------------------------------
 
 /** Build the explorable in `el`; `model` is the Python side, or whatever stands in for it. */
 function render({ model, el }) {
-  const points = model.get("X").map((x, i) => ({ x, y: model.get("y")[i] }));
-  const test = { x: model.get("test").slice(0, 2), y: model.get("test")[2] };
+  const [points, test] = [pointsOf(model), testOf(model)];
   const l2 = model.get("l2");
   let weight = model.get("weight");
   let here = prepare({ points, test, l2, example: model.get("example") });
@@ -128,7 +130,7 @@ function render({ model, el }) {
     });
     return g;
   });
-  view.append(lines, ...marks, cross(plane.toScreen(test.x)));
+  view.append(lines, ...marks, crossed(8, { transform: `translate(${plane.toScreen(test.x)})` }));
 
   /** What is drawn at the same scale wherever the knob stands. */
   function choose(example) {
@@ -137,11 +139,7 @@ function render({ model, el }) {
     const sums = all.flatMap(({ parts: [a, b, c, d] }) => [a, a + b, a + b + c, a + b + c + d]);
     largest = Math.max(...sums.map(Math.abs), 1e-9);
     const along = all.flatMap(({ chord, newton, refit }) => [chord, newton, refit]).map((t) => here.plane.to(t)[0]);
-    const [low, high] = [Math.min(...along), Math.max(...along)];
-    const room = (high - low) / 8;
-    const half = ((high - low + 2 * room) * THETA.height) / THETA.width / STRETCH / 2;
-    const middle = here.plane.to(here.refits[0])[1] / 2;
-    frame = { x: [low - room, high + room], y: [middle - half, middle + half] };
+    frame = framed(along, here.plane.to(here.refits[0])[1] / 2, 1 / 8, THETA);
     update();
   }
 
@@ -214,18 +212,18 @@ function render({ model, el }) {
     const problem = { points, weights: weighted(points, here.example, weight), l2 };
     const top = dot(here.pull, times(here.H, here.pull)) / 2; // the risk that the chord step would cost
     const heights = [0.03, 0.2, 0.6, 1.2].map((share) => share * top);
-    const rings = levelLines(problem, found.refit, here.plane, heights, STRETCH);
+    const rings = levelLines(problem, found.refit, here.plane, heights);
     const moved = (ring) => ring.map(([a, b]) => at.toScreen([a + refit[0], b + refit[1]]));
     const start = at.toScreen([0, 0]);
     const end = at.toScreen(refit);
-    const step = weight === 1 ? [] : [
-      arrow(start, at.toScreen(newton), { stroke: GREY, "stroke-width": 2 }, 10),
-      arrow(start, at.toScreen(chord), { stroke: colour(), "stroke-width": 3.5 }, 9),
+    const steps = weight === 1 ? [] : [
+      step(start, at.toScreen(newton), 10, { stroke: GREY, "stroke-width": 2 }),
+      step(start, at.toScreen(chord), 9, { stroke: colour(), "stroke-width": 3.5 }),
     ];
     space.replaceChildren(
       ...rings.map((ring) => line(`${through(moved(ring))}Z`, { stroke: "#ccc" })),
       line(through(here.refits.map((t) => at.toScreen(to(t)))), { stroke: INK, "stroke-width": 1.5 }),
-      ...step,
+      ...steps,
       make("circle", { cx: start[0], cy: start[1], r: 3.5, fill: INK }),
       make("circle", { cx: end[0], cy: end[1], r: 5, fill: INK }),
       label(start[0], start[1] + 18, "θ̂"),
@@ -234,7 +232,7 @@ function render({ model, el }) {
         label(at.toScreen(chord)[0], start[1] + 19, "tangent", { fill: colour() }),
         label(at.toScreen(newton)[0], start[1] + 33, "Newton"),
       ]),
-      label(THETA.width - 4, THETA.height - 6, `upwards drawn ${STRETCH} times larger`, { "text-anchor": "end" }),
+      stretched(THETA),
     );
     set(space, {
       "aria-label": "Theta in its plane, with level lines of the risk: the path of refits, and two steps, " +
@@ -313,10 +311,8 @@ function render({ model, el }) {
   curve.addEventListener("pointerdown", follow);
   curve.addEventListener("pointermove", follow);
 
-  const pane = (title, svg) => make("div", { class: "panel" }, make("p", {}, make("strong", {}, title)), svg);
   show(el,
-    make("style", {}, `.explore .panel { flex: 1 1 300px; min-width: 0; } .explore .panel p { margin: 0.2rem 0 0; }
-.explore .pane { width: 100%; max-width: 420px; }
+    make("style", {}, `${PANES}
 @media (max-width: 640px) { /* the knob stays in sight where the panes lie below one another */
   .explore .turn { position: sticky; bottom: 0; background: #fff; padding: 0.2rem 0; z-index: 1; }
 }`),
