@@ -61,9 +61,31 @@ def test_the_area_of_a_marker_grows_with_the_change_and_its_colour_tells_the_sig
 
 def test_predictions_stand_against_the_truth():
     ax = plots.predicted_against_actual([1.0, 2.0], [3.0, 4.0], unit="score")
-    assert_allclose(ax.collections[0].get_offsets(), [[3.0, 1.0], [4.0, 2.0]])
-    assert ax.get_xlabel() == "actual change in score"
-    assert ax.get_ylabel() == "predicted change in score"
+    assert_allclose(ax.collections[0].get_offsets(), [[1.0, 3.0], [2.0, 4.0]])
+    assert ax.get_xlabel() == "predicted change in score"
+    assert ax.get_ylabel() == "actual change in score"
+
+
+def test_the_colour_of_a_prediction_is_the_sign_of_the_truth_and_some_have_names():
+    ax = plots.predicted_against_actual([1.0, -2.0], [-3.0, 4.0], names={1: "24"})
+    helpful, harmful, _ = ax.collections
+    assert_allclose(helpful.get_offsets(), [[-2.0, 4.0]])
+    assert_allclose(harmful.get_offsets(), [[1.0, -3.0]])
+    assert_allclose(harmful.get_facecolor()[0, :3], matplotlib.colors.to_rgb(plots.HARMS))
+    assert [(text.get_text(), text.xy) for text in ax.texts] == [("24", (-2.0, 4.0))]
+
+
+def test_lines_are_named_at_their_ends_without_touching():
+    ax = plt.gca()
+    for label, end in (("truth", 1.0), ("tangent", 1.001), ("floor", 0.0), ("_unnamed", 0.5)):
+        ax.plot([0, 1], [0, end], label=label)
+    plots.name_lines(ax)
+    assert [text.get_text() for text in ax.texts] == ["floor", "truth", "tangent"]
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert all(low.y1 <= high.y0 for low, high in zip(boxes, boxes[1:], strict=False))
+    with pytest.raises(ValueError, match="label="):
+        plots.name_lines(plt.figure().gca())
 
 
 def test_images_fill_a_grid_in_order():

@@ -1,38 +1,41 @@
 """Pictures: arrays in, matplotlib `Axes` out. Nothing is computed here.
 
-Colours come from the palette of Okabe and Ito (2008), which colour-blind readers can tell apart,
-and every group also has its own marker.
+Shape tells the class, colour tells helpful from harmful, and what is predicted lies on x, what is
+true on y. `minfluence.book.style` has the colours and the type.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 from minfluence import validate
+from minfluence.book.style import GREY, HARMS, HELPS, INK, PAPER, POINTS, RULE, SOFT, THIRD
+from minfluence.book.style import use as style
 
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
+__all__ = [
+    "GREY",
+    "HARMS",
+    "HELPS",
+    "INK",
+    "PAPER",
+    "RULE",
+    "SOFT",
+    "THIRD",
+    "boundary",
+    "change_map",
+    "images",
+    "name_lines",
+    "points",
+    "predicted_against_actual",
+    "style",
+    "trust",
+]
 
-
-def style() -> None:
-    """Set the book's style: white ground (also in dark mode), readable on a phone."""
-    plt.rcParams.update(
-        {
-            "figure.figsize": (6.0, 4.0),
-            "figure.dpi": 120,
-            "figure.facecolor": "white",
-            "savefig.facecolor": "white",
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.titlesize": "medium",
-            "font.size": 11,
-            "legend.frameon": False,
-            "figure.constrained_layout.use": True,
-            "svg.hashsalt": "minfluence",
-        }
-    )
+BLUE, ORANGE, GREEN = HELPS, HARMS, THIRD  # the names of before, until no chapter uses them
+MARKERS = ((-1, "o", PAPER), (1, "s", GREY))  # label, shape, filling
 
 
 def points(X: Any, y: Any, *, size: Any = 45, x_test: Any = None, ax: Any = None) -> Any:
@@ -57,10 +60,16 @@ def points(X: Any, y: Any, *, size: Any = 45, x_test: Any = None, ax: Any = None
     X, y = _in_the_plane(X, y)
     size = validate.array("size", np.full(len(X), size) if np.ndim(size) == 0 else size, y.shape)
     ax = plt.gca() if ax is None else ax
-    for label, colour, marker in ((-1, BLUE, "o"), (1, ORANGE, "s")):
+    for label, marker, filling in MARKERS:
         of = y == label
         ax.scatter(
-            *X[of, :2].T, s=size[of], c=colour, marker=marker, alpha=0.75, label=f"y = {label:+d}"
+            *X[of, :2].T,
+            s=size[of],
+            c=filling,
+            edgecolors=INK,
+            marker=marker,
+            alpha=0.8,
+            label=f"y = {label:+d}",
         )
     return _with_test_point(ax, x_test)
 
@@ -85,20 +94,29 @@ def boundary(theta: Any, *, ax: Any = None, **line: Any) -> Any:
     normal, offset = theta[:2], theta[2]
     square = validate.positive("theta[:2] @ theta[:2]", float(normal @ normal))
     foot = -offset * normal / square  # the point of the line closest to the origin
-    ax.axline(foot, foot + np.array([-normal[1], normal[0]]), **{"color": "black", **line})
+    ax.axline(foot, foot + np.array([-normal[1], normal[0]]), **{"color": INK, **line})
     return ax
 
 
 def predicted_against_actual(
-    predicted: Any, actual: Any, *, unit: str = "test loss", ax: Any = None
+    predicted: Any,
+    actual: Any,
+    *,
+    unit: str = "test loss",
+    names: Mapping[int, str] | None = None,
+    ax: Any = None,
 ) -> Any:
-    """Scatter predictions against the truth, with the diagonal on which they would agree.
+    """Scatter the truth over its prediction, with the diagonal on which they would agree.
 
     Parameters
     ----------
     predicted, actual : arrays, same shape
+        Changes when an example is left out: positive (helpful) in blue, negative in orange, by
+        the sign of the truth.
     unit : str
         What both axes measure.
+    names : mapping of int to str, optional
+        Index -> a name beside that point.
     ax : Axes, optional
 
     Returns
@@ -109,10 +127,50 @@ def predicted_against_actual(
     validate.finite("predicted", predicted)
     actual = validate.array("actual", actual, predicted.shape)
     ax = plt.gca() if ax is None else ax
+    x, y = predicted.ravel(), actual.ravel()
     ax.axline((0, 0), slope=1, color=GREY, lw=1)
-    ax.scatter(actual.ravel(), predicted.ravel(), s=14, c=BLUE, alpha=0.6, linewidths=0)
-    ax.set(xlabel=f"actual change in {unit}", ylabel=f"predicted change in {unit}")
+    for sign, colour in ((1, HELPS), (-1, HARMS), (0, GREY)):
+        of = np.sign(y) == sign
+        ax.scatter(x[of], y[of], s=18, c=colour, alpha=0.7, linewidths=0)
+    for i, name in (names or {}).items():
+        beside = (6, -4) if x[i] <= np.median(x) else (-6, -4)
+        align = "left" if beside[0] > 0 else "right"
+        ax.annotate(name, (x[i], y[i]), beside, textcoords="offset points", ha=align)
+    ax.set(xlabel=f"predicted change in {unit}", ylabel=f"actual change in {unit}")
     ax.set_aspect("equal", adjustable="datalim")
+    return ax
+
+
+def name_lines(ax: Any = None) -> Any:
+    """Write each line's label at its right end, in its colour, in place of a legend.
+
+    Parameters
+    ----------
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+        With names that keep a line's height from one another.
+    """
+    ax = plt.gca() if ax is None else ax
+    lines = [line for line in ax.lines if not line.get_label().startswith("_")]
+    if not lines:
+        raise ValueError("There are no lines with a label to name: plot them with label=...")
+    ends = np.array([line.get_xydata()[-1] for line in lines], float)
+    places = ax.transData.transform(ends)
+    apart = 1.25 * plt.rcParams["font.size"] * ax.figure.dpi / 72
+    height = -np.inf
+    for k in np.argsort(places[:, 1], kind="stable"):
+        height = max(height + apart, places[k, 1])
+        ax.annotate(
+            lines[k].get_label(),
+            ends[k],
+            (6, (height - places[k, 1]) * 72 / ax.figure.dpi),
+            textcoords="offset points",
+            color=lines[k].get_color(),
+            va="center",
+        )
     return ax
 
 
@@ -138,14 +196,14 @@ def trust(card: Any, *, ax: Any = None) -> Any:
     rows, predicted, corrected = range(len(card.leaders)), card.predicted[0], card.corrected[0]
     for row, before, after in zip(rows, predicted, corrected, strict=True):
         ax.annotate("", (after, row), (before, row), arrowprops={"arrowstyle": "->", "color": GREY})
-    ax.scatter(predicted, rows, s=45, facecolors="white", edgecolors=GREY, label="predicted")
-    ax.scatter(corrected, rows, s=24, c=GREEN, label="corrected")
+    ax.scatter(predicted, rows, s=45, facecolors=PAPER, edgecolors=GREY, label="predicted")
+    ax.scatter(corrected, rows, s=24, c=GREY, label="corrected")
     row_of = {int(i): row for row, i in enumerate(card.leaders)}
     of = [k for k, i in enumerate(card.refitted) if int(i) in row_of]
     if of:
         known = [row_of[int(card.refitted[k])] for k in of]
-        ax.scatter(card.refits[1, 0, of], known, s=40, c="black", marker="x", label="refitted")
-    ax.axvline(0, color=GREY, lw=1)
+        ax.scatter(card.refits[1, 0, of], known, s=40, c=INK, marker="x", label="refitted")
+    ax.axvline(0, color=RULE, lw=1)
     ax.set_yticks(rows, [str(i) for i in card.leaders])
     ax.invert_yaxis()
     ax.set(xlabel="change in test loss without the example", ylabel="example")
@@ -176,12 +234,12 @@ def images(pictures: np.ndarray, titles: Sequence[str], *, columns: int = 5) -> 
             "Expected square pictures as rows of side * side pixels, and a title for each, got "
             f"{len(pictures)} of {pictures.shape[1]} pixels and {len(titles)} titles."
         )
-    fig, axes = plt.subplots(rows, columns, figsize=(1.25 * columns, 1.5 * rows), squeeze=False)
+    fig, axes = plt.subplots(rows, columns, figsize=(1.08 * columns, 1.4 * rows), squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
     for ax, picture, title in zip(axes.flat, pictures, titles, strict=False):
-        ax.imshow(picture.reshape(side, side), cmap="gray_r", interpolation="nearest")
-        ax.set_title(title, fontsize=9)
+        ax.imshow(picture.reshape(side, side), cmap="gray_r", interpolation="none")
+        ax.set_title(title, fontsize=POINTS - 1, loc="center")
     return axes
 
 
@@ -208,8 +266,8 @@ def change_map(X: Any, y: Any, change: Any, *, x_test: Any = None, ax: Any = Non
     largest = validate.positive("The largest change", float(np.abs(change).max()))
     ax = plt.gca() if ax is None else ax
     size = 12 + 500 * np.abs(change) / largest
-    for sign, colour, name in ((1, BLUE, "helpful"), (-1, ORANGE, "harmful")):
-        for label, marker in ((-1, "o"), (1, "s")):
+    for sign, colour, name in ((1, HELPS, "helpful"), (-1, HARMS, "harmful")):
+        for label, marker, _ in MARKERS:
             of = (y == label) & (np.sign(change) == sign)
             ax.scatter(*X[of, :2].T, s=size[of], c=colour, marker=marker, alpha=0.7)
         ax.scatter([], [], s=60, c=colour, label=name)
@@ -228,6 +286,6 @@ def _with_test_point(ax: Any, x_test: Any) -> Any:
     """Draw the test point over a scatter of examples, and name the axes."""
     if x_test is not None:
         x_test = validate.array("x_test", x_test[:2], (2,))
-        ax.scatter(*x_test, s=110, c="black", marker="X", label="test point", zorder=3)
+        ax.scatter(*x_test, s=110, c=INK, marker="X", label="test point", zorder=3)
     ax.set(xlabel="feature 1", ylabel="feature 2")
     return ax

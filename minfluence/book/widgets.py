@@ -6,7 +6,6 @@ controls in the browser. The same widget works in Jupyter, in the built book and
 kernel, on Colab, whose ipywidgets 7 has no ``Stack``.
 """
 
-import base64
 import html
 import io
 import itertools
@@ -14,11 +13,10 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from minfluence import validate
+from minfluence.book.drawing import inlined
 
 MAX_BYTES = 1_500_000  # a page heavier than this is slow on a phone
 MAX_BUTTONS = 4  # more choices than this become a slider
-SCREEN_DPI = 100  # one inch of figure is this many CSS pixels, as for the figures of a notebook
 
 Options = dict[str, list[tuple[str, Any]]]  # label -> (text, value) of each choice
 Pages = dict[tuple[int, ...], str]  # index of each control -> HTML
@@ -30,7 +28,6 @@ def frames(
     *,
     alt: Callable[..., str],
     start: Mapping[str, Any] | None = None,
-    dpi: int = 120,
 ) -> Any:
     """Draw every frame now, and let one or two controls choose which one is seen.
 
@@ -48,15 +45,12 @@ def frames(
         what it shows, with its numbers rounded. It is compared when the chapter is tested.
     start : mapping of str to value, optional
         Label -> value shown first, by default the first of each sequence.
-    dpi : int
-        Dots per inch of the pictures. They are shown at 100 pixels per inch, or smaller on a
-        narrow screen, so more dots are sharper and heavier.
 
     Returns
     -------
     ipywidgets.VBox
-        Controls above the frame. Where widgets cannot be shown, the first frame or a list of all
-        text alternatives takes their place.
+        Controls above the frame. Where widgets cannot be shown, a list of all text alternatives
+        takes their place.
 
     Raises
     ------
@@ -74,13 +68,12 @@ def frames(
             alt=lambda i: f"Without point {i} the slope is {slope[i]:.2f}.",
         )
     """
-    dpi = validate.count("dpi", dpi)
     options = _options(controls)
     chosen = _chosen(options, start or {})
     if not callable(alt):
         raise ValueError(f"alt must be a function of the same values as draw, not {alt!r}.")
 
-    pages, pngs, lines = {}, {}, []
+    pages, lines = {}, []
     for at in itertools.product(*(range(len(pairs)) for pairs in options.values())):
         names = [pairs[k][0] for pairs, k in zip(options.values(), at, strict=True)]
         values = [pairs[k][1] for pairs, k in zip(options.values(), at, strict=True)]
@@ -88,13 +81,13 @@ def frames(
         text = alt(*values)
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"alt must return a sentence for {where}, but returned {text!r}.")
-        pages[at], pngs[at] = _frame(draw(*values), text, where, dpi)
+        pages[at] = _frame(draw(*values), text, where)
         lines.append(f"{where}: {text}")
     _warn_if_heavy(pages)
 
     box = _linked(options, pages, chosen)
     summary = "\n".join([f"{len(lines)} frames, chosen by {' and '.join(options)}.", *lines])
-    return _with_fallback(box, summary, pngs[chosen])
+    return _with_fallback(box, summary)
 
 
 # --- what the reader of the chapter asked for -----------------------------------------------------
@@ -139,16 +132,11 @@ def _chosen(options: Options, start: Mapping[str, Any]) -> tuple[int, ...]:
 # --- one frame ------------------------------------------------------------------------------------
 
 
-def _frame(drawn: Any, text: str, where: str, dpi: int) -> tuple[str, bytes | None]:
-    """HTML of one frame, and its PNG if it is a picture."""
-    alt = html.escape(text)
+def _frame(drawn: Any, text: str, where: str) -> str:
+    """HTML of one frame."""
     if isinstance(drawn, str):
-        return f'<div role="group" aria-label="{alt}">{drawn}</div>', None
-    png, width, height = _png(_figure(drawn, where), dpi)
-    source = "data:image/png;base64," + base64.b64encode(png).decode()
-    # width and height tell the browser the shape before the picture is there: nothing jumps
-    size = f'width="{width}" height="{height}" style="max-width:100%;height:auto"'
-    return f'<img alt="{alt}" {size} src="{source}">', png
+        return f'<div role="group" aria-label="{html.escape(text)}">{drawn}</div>'
+    return inlined(_svg(_figure(drawn, where)), text)
 
 
 def _figure(drawn: Any, where: str) -> Any:
@@ -164,23 +152,14 @@ def _figure(drawn: Any, where: str) -> Any:
     return figure
 
 
-def _png(figure: Any, dpi: int) -> tuple[bytes, int, int]:
-    """Return the PNG, with 256 colours and no metadata, and its width and height on the screen."""
+def _svg(figure: Any) -> str:
+    """Save the figure as text, and close it."""
     import matplotlib.pyplot as plt
-    from PIL import Image
 
-    raw = io.BytesIO()
-    figure.savefig(raw, format="png", dpi=dpi)
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
     plt.close(figure)
-    picture = Image.open(raw).convert("RGBA")
-    paper = Image.new("RGBA", picture.size, "white")  # a transparent figure is unreadable when dark
-    picture = Image.alpha_composite(paper, picture).convert("RGB")
-    # MAXCOVERAGE keeps the colour of a few rare pixels, such as one red point; others blend it
-    picture = picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    small = io.BytesIO()
-    picture.save(small, format="PNG", optimize=True)
-    width, height = (round(pixels * SCREEN_DPI / dpi) for pixels in picture.size)
-    return small.getvalue(), width, height
+    return text.getvalue()
 
 
 def _warn_if_heavy(pages: Pages) -> None:
@@ -188,7 +167,7 @@ def _warn_if_heavy(pages: Pages) -> None:
     if size > MAX_BYTES:
         warnings.warn(
             f"The {len(pages)} frames weigh {size / 1e6:.1f} MB, too much for one page: "
-            "choose fewer values, smaller figures or a lower dpi.",
+            "choose fewer values or smaller figures.",
             stacklevel=3,
         )
 
@@ -261,17 +240,14 @@ def _linked_by_the_kernel(controls: list[Any], pages: Pages, chosen: tuple[int, 
     return shown
 
 
-def _with_fallback(box: Any, summary: str, png: bytes | None) -> Any:
+def _with_fallback(box: Any, summary: str) -> Any:
     """Add what terminals, GitHub and print show, and what nbval compares."""
     if not hasattr(box, "_repr_mimebundle_"):  # ipywidgets 7 displays itself in another way
         return box
     widget_view = box._repr_mimebundle_
 
     def bundle(**kwargs: Any) -> dict[str, Any]:
-        data = {**widget_view(**kwargs), "text/plain": summary}
-        if png is not None:
-            data["image/png"] = base64.b64encode(png).decode()
-        return data
+        return {**widget_view(**kwargs), "text/plain": summary}
 
     box._repr_mimebundle_ = bundle
     return box

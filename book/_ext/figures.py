@@ -1,0 +1,46 @@
+"""Put every figure into its page, and mark what belongs to it.
+
+An SVG that a page loads as a picture knows neither the page's typeface nor whether it is dark. As a
+part of the page it has both. A paragraph that begins with "Figure 2.1." in bold is a caption.
+"""
+
+import html
+import re
+from pathlib import Path
+
+from docutils import nodes
+from minfluence.book.drawing import inlined
+
+IMAGE = re.compile(r'<img (?=[^>]*src="([^"]*_images/[^"]*\.svg)")[^>]*>')
+ALT = re.compile(r'alt="([^"]*)"')
+CAPTION = re.compile(r"Figure [\d.]+\.$")
+
+
+def mark_captions(app, doctree, page):
+    for paragraph in doctree.findall(nodes.paragraph):
+        first = paragraph[0] if len(paragraph) else None
+        if isinstance(first, nodes.strong) and CAPTION.match(first.astext()):
+            paragraph["classes"].append("figure-caption")
+
+
+def put_in(app, error):
+    if error or app.builder.format != "html":
+        return
+    for path in Path(app.outdir).rglob("*.html"):
+        page = path.read_text("utf-8")
+        changed = IMAGE.sub(lambda image, at=path.parent: drawn(image, at), page)
+        if changed != page:
+            path.write_text(changed, "utf-8")
+
+
+def drawn(image, folder):
+    """The figure itself, in place of the element that would load it."""
+    svg = (folder / image[1]).read_text("utf-8")
+    alt = ALT.search(image[0])
+    return inlined(svg, html.unescape(alt[1]) if alt else "")
+
+
+def setup(app):
+    app.connect("doctree-resolved", mark_captions)
+    app.connect("build-finished", put_in, priority=400)  # before other mending of the pages
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
