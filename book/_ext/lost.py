@@ -16,7 +16,7 @@ DOORS = {
 BODY = """<section><h1>This page is not here</h1>
 <p>Perhaps it has moved, or the link has a slip. Search for what you wanted:</p>
 <form class="lost" action="search.html" role="search">
-<input type="search" name="q" aria-label="Search the book" placeholder="leverage, scikit-learn, ..." />
+<input type="search" name="q" aria-label="Search the book" placeholder="leverage, torch, ..." />
 <button>Search</button></form>
 <p>Or go on from here:</p>
 <ul class="doors">{doors}</ul></section>
@@ -29,7 +29,9 @@ def page(app):
         for name, said in DOORS.items()
         if name in app.env.found_docs
     )
-    return [("404", {"title": "This page is not here", "body": BODY.format(doors=doors)}, "page.html")]
+    return [
+        ("404", {"title": "This page is not here", "body": BODY.format(doors=doors)}, "page.html")
+    ]
 
 
 def say_where_the_root_is(app, error):

@@ -3,8 +3,8 @@
 A page is described by its own first sentences: its promise. Where `_config.yml` names a repository
 that somebody can own, its GitHub Pages are the public address: pages then say where they are
 (`canonical`, Open Graph) and show a card that is drawn from their first figure, and there is a
-sitemap. Without one, nothing that needs an address is written, and buttons that would lead to nobody's
-repository are hidden.
+sitemap. Without one, nothing that needs an address is written, and buttons that would lead to
+nobody's repository are hidden.
 """
 
 import html
@@ -36,7 +36,7 @@ def settle(app, config):
 
 
 def hide_placeholder(app, doctree, page):
-    """Without an address: installing is what those do who have the files; links are left as text."""
+    """Without an address readers install what they have, and links to files are left as text."""
     if app.config.html_baseurl:
         return
     for text in list(doctree.findall(nodes.Text)):

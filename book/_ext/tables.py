@@ -77,7 +77,13 @@ def _with_labels(row, names):
     if "<th" in row:
         return row
     label = iter(names)
-    return CELL.sub(lambda c: f'<{c[1]}{c[2]} data-label="{next(label)}">{c[3]}</{c[1]}>', row)
+
+    def labelled(cell):
+        name = next(label)
+        said = f' data-label="{name}"' if name and text(cell[3]) else ""
+        return f"<{cell[1]}{cell[2]}{said}>{cell[3]}</{cell[1]}>"
+
+    return CELL.sub(labelled, row)
 
 
 def setup(app):
