@@ -8,9 +8,7 @@ from pathlib import Path
 
 STATIC = Path(__file__).resolve().parents[1] / "_static"
 DRAWINGS = ("chapter_map.svg", "chapter_map_narrow.svg")
-IMAGE = re.compile(
-    r'(?:<a class="[^"]*image-reference" href="[^"]*">\s*)?<img [^>]*chapter_map\.svg"[^>]*>(?:</a>)?'
-)
+IMAGE = re.compile(r'(?:<a class="[^>]*>\s*)?<img [^>]*chapter_map\.svg"[^>]*>(?:</a>)?')
 
 
 def put_in(app, error):
