@@ -14,8 +14,6 @@ from address import address, tag
 from chapter import BOOK, ROOT, STATE, VIEW, chapters, notebooks, read, source, tags, widgets
 from contents import contents
 
-import minfluence
-
 MAX_LINES, MAX_WIDTH, MAX_BYTES = 25, 72, 1_500_000
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:root|work|home|tmp|Users)/[\w./-]*")
 
@@ -371,12 +369,6 @@ def test_the_map_and_the_instructors_page_say_what_the_chapters_say():
     assert f"![{chapter_map.describe(said)}](" in text_of("book/index.ipynb")
     instructors = text_of("book/instructors.md")
     assert chapter_map.with_objectives(instructors, said) == instructors, "run the tool again"
-
-
-def test_the_reference_names_everything_public():
-    reference = text_of("book/api.md")
-    missing = [name for name in minfluence.__all__ if not re.search(rf"\b{name}\b", reference)]
-    assert not missing
 
 
 def test_scripts_of_the_book_are_pinned_exactly_and_from_no_private_host():

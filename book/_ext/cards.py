@@ -13,7 +13,6 @@ from pathlib import Path
 import matplotlib
 import resvg_py
 from minfluence.book.style import GREY, INK, PAPER, RULE
-from shared import SENTENCE, card_of
 
 WIDTH, HEIGHT, EDGE = 1200, 630, 56
 FIGURE = (600, 500)  # as wide and as high as a figure may be
@@ -23,13 +22,14 @@ NO_FIGURE = re.compile(r"chapter_map|_images/(mathtext|icon)")
 SAID = re.compile(r'<meta property="og:(title|description)" content="([^"]*)"')
 PNG = "data:image/png;base64,"
 SVG = re.compile(r"<svg\b[^>]*>", re.DOTALL)
+SENTENCE = re.compile(r"(?<=[.?!])\s+")
 SIZE = re.compile(r'viewBox="[\d.-]+ [\d.-]+ ([\d.]+) ([\d.]+)"')
 
 
 def draw_all(app, error):
     if error or app.builder.format != "html" or not app.config.html_baseurl:
         return
-    for page in [*app.env.found_docs, "search", "genindex", "404"]:
+    for page in sorted(app.env.found_docs):
         path = Path(app.outdir) / app.builder.get_target_uri(page)
         text = path.read_text("utf-8")
         said = {kind: html.unescape(content) for kind, content in SAID.findall(text)}
@@ -37,6 +37,11 @@ def draw_all(app, error):
         target = Path(app.outdir) / card_of(page)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(png(svg))
+
+
+def card_of(page):
+    """Where the card of a page lies in the site."""
+    return f"_static/cards/{page.replace('/', '-')}.png"
 
 
 def figure(path, text):
@@ -60,7 +65,9 @@ def figure(path, text):
 
 def card(title, description, book, figure=None):
     """The card as text of an SVG file."""
-    letters, parts = (21, []) if figure else (38, [])
+    parts, letters, (large, small) = [], 19, (48, 28)
+    if not figure:
+        letters, (large, small) = 27, (68, 38)
     if figure:
         view, (width, height), inside = figure
         scale = min(FIGURE[0] / width, FIGURE[1] / height)
@@ -69,10 +76,10 @@ def card(title, description, book, figure=None):
             f'<svg x="{x:.0f}" y="{y:.0f}" width="{scale * width:.0f}" '
             f'height="{scale * height:.0f}" {view}>{inside}</svg>'
         )
-    y = 120
+    y = 72 + large
     for lines, size, colour in (
-        (textwrap.wrap(title, letters)[:4], 44, INK),
-        (textwrap.wrap(SENTENCE.split(description)[0], 1.6 * letters)[:6], 26, GREY),
+        (textwrap.wrap(title, letters)[:4], large, INK),
+        (textwrap.wrap(SENTENCE.split(description)[0], 1.6 * letters)[:5], small, GREY),
     ):
         for line in lines:
             parts.append(

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 from docutils import nodes
 
+from cards import SENTENCE, card_of
+
 ENOUGH, MOST = 60, 200  # letters of a description
-SENTENCE = re.compile(r"(?<=[.?!])\s+")
 MINUTES = re.compile(r"About \d+ minutes")
 TWICE = re.compile(r"<title>(.+?) &#8212; \1</title>")
 OTHERS = {  # pages that the theme makes: title, description
@@ -52,6 +53,8 @@ def hide_placeholder(app, doctree, page):
 
 def describe(app, pagename, templatename, context, doctree):
     title, said = OTHERS.get(pagename) or (context["title"], description(doctree))
+    if doctree is None:
+        context["pageurl"] = None  # no page that anybody shares
     address = context.get("pageurl")
     tags = {
         ("name", "description"): said,
@@ -86,11 +89,6 @@ def description(doctree):
         if len(said) >= ENOUGH:
             break
     return said
-
-
-def card_of(page):
-    """Where the card of a page lies in the site."""
-    return f"_static/cards/{page.replace('/', '-')}.png"
 
 
 def write_sitemap(app, error):
