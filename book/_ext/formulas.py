@@ -21,7 +21,8 @@ FORMULA = re.compile(
     r"\s*\\([(\[])(.*?)\\[)\]]\s*(?=</)",
     re.DOTALL,
 )
-ENTIRE = ("KaTeX_Main-Regular", "KaTeX_Math-Italic")  # what nearly every formula needs
+EARLY = ("KaTeX_Main-Regular", "KaTeX_Math-Italic")  # fonts that nearly every formula needs
+FOLDER = "_static/katex"
 
 
 def use_katex(app, config):
@@ -40,9 +41,8 @@ def typeset(app, error):
         for failed in {k for k in map(key, FORMULA.finditer(page)) if isinstance(made[k], dict)}:
             logging.getLogger(__name__).warning("%s: %s", path.stem, made[failed]["error"])
         page = FORMULA.sub(lambda match: match[1] + str(made[key(match)]), page)
-        path.write_text(page.replace("</head>", head(path, app.outdir) + "</head>", 1), "utf-8")
-    if pages:
-        copy_style(Path(app.outdir) / "_static" / "katex")
+        path.write_text(page, "utf-8")
+    copy_style(Path(app.outdir) / FOLDER)
 
 
 def key(match):
@@ -58,14 +58,18 @@ def run_katex(formulas):
     return json.loads(done.stdout)
 
 
-def head(path, outdir):
+def link_style(app, pagename, templatename, context, doctree):
     """What a page with formulas loads: the style, and early the fonts that every formula needs."""
-    root = "../" * (len(path.relative_to(outdir).parts) - 1) + "_static/katex/"
-    fonts = "".join(
-        f'<link rel="preload" href="{root}fonts/{name}.woff2" as="font" type="font/woff2" crossorigin />\n'
-        for name in ENTIRE
-    )
-    return f'{fonts}<link rel="stylesheet" href="{root}katex.css" />\n'
+    if not app.env.get_domain("math").has_equations(pagename):
+        return
+    names = [f"fonts/{font}.woff2" for font in EARLY]
+    *fonts, style = (context["pathto"](f"{FOLDER}/{name}", 1) for name in [*names, "katex.css"])
+    links = [
+        f'<link rel="preload" href="{font}" as="font" type="font/woff2" crossorigin />'
+        for font in fonts
+    ]
+    links.append(f'<link rel="stylesheet" href="{style}" />')
+    context["metatags"] = context.get("metatags", "") + "\n".join(links)
 
 
 def copy_style(target):
@@ -92,6 +96,7 @@ def setup(app):
     app.add_html_math_renderer("katex", (html_visit_math, None), (html_visit_displaymath, None))
     if KATEX.exists() and shutil.which("node"):
         app.connect("config-inited", use_katex, priority=1)
+        app.connect("html-page-context", link_style)
         app.connect("build-finished", typeset)
     else:
         app.connect("build-finished", say_what_is_loaded)
