@@ -4,8 +4,8 @@ The corner of a table is an empty header, which says nothing to those who listen
 Entries of the bibliography have a role that no longer exists, in a list without items. The sidebar
 belongs to no landmark, so that nobody who jumps between landmarks finds it. The button that unfolds
 a chapter's further pages has no name. A table or a formula that scrolls cannot be reached by
-keyboard. Pictures have no size until they are there, and then the text below them moves. And
-pictures of photographs are heavier than a phone needs.
+keyboard. Pictures have no size until they are there, and then the text below them moves; and
+they are fetched before anybody has come near. Pictures of photographs are heavier than a phone needs.
 """
 
 import re
@@ -49,9 +49,9 @@ def mend(app, error):
 
 
 def with_shape(image, folder):
-    """Say how large a picture is, so that its place is kept until it has come."""
+    """Say how large a picture is, so that its place is kept until a reader comes near."""
     width, height = Image.open(folder / image[2]).size
-    return f'<img width="{width}" height="{height}" {image[1]}'
+    return f'<img loading="lazy" width="{width}" height="{height}" {image[1]}'
 
 
 def reduce_colours(path):

@@ -15,10 +15,14 @@ SEARCH = re.compile(r"searchtools\.js|language_data\.js|searchindex\.js")
 ONLY_WITH = [  # what a script or style is called, what its pages have
     (re.compile(r"/widgets\.js"), re.compile("jupyter.widget-view")),
     (re.compile(r"/derivations\.js"), re.compile('class="derivation')),
-    (re.compile(r"toggle(Hint|Open|button)"), re.compile(r'class="[^"]*\b(toggle|dropdown)\b')),
+    (re.compile(r"toggle(Hint|Open|button)"), re.compile(r'class="(toggle|[^"]*admonition[^"]* dropdown)\b')),
     (re.compile(r"design-tabs|sphinx-design"), re.compile(r'class="[^"]*\bsd-')),
     (re.compile(r"copybutton|clipboard"), re.compile('class="highlight')),
 ]
+# The theme learns late whether the system is dark, and then the whole page is laid out once more.
+UNKNOWN = 'localStorage.getItem("theme") || "auto"'
+KNOWN = """(localStorage.getItem("mode") || "auto") !== "auto" ? localStorage.getItem("mode")
+      : matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light\""""
 STEPWISE = '<script>document.documentElement.classList.add("stepwise");</script>\n'
 
 
@@ -57,6 +61,7 @@ def lean(page, is_search, settings):
             return match[0].replace("<script", "<script defer", 1)
         return match[0]
 
+    page = page.replace(UNKNOWN, KNOWN)
     page = LINK.sub(lambda match: match[0] if needed(match[1]) else "", page)
     page = SCRIPT.sub(script, page)
     widgets = re.search(r'<script defer[^>]*/widgets\.js[^>]*></script>\n?', page)

@@ -135,7 +135,7 @@ function fetched(model) {
   return model.html;
 }
 
-/** Start what is on the screen or near it at once, and the rest one by one when there is time. */
+/** Start the first and what is on the screen or near it at once, the rest one by one when there is time. */
 function start(widgets, places) {
   const waiting = new Set(places);
   const show = (place) => {
@@ -159,6 +159,7 @@ function start(widgets, places) {
     idle(next);
   };
   for (const place of places) near.observe(place.parentElement);
+  show(places[0]);
   idle(next);
 }
 
