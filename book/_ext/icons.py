@@ -64,7 +64,9 @@ def without_fonts(style, by_name, by_code, used):
     style = FONT.sub("", style)
     style = RULE.sub(rule, style)
     style = re.sub(r"(--pst-[\w-]+):\"([\uf000-\uf8ff])\"", signs, style)
-    style = re.sub(r"content:(var\(--pst-(?:icon-[\w-]+|breadcrumb-divider)\))", r'content:"";--icon:\1', style)
+    style = re.sub(
+        r"content:(var\(--pst-(?:icon-[\w-]+|breadcrumb-divider)\))", r'content:"";--icon:\1', style
+    )
     style = re.sub(r"font:var\(--fa-font-\w+\)", MASK, style)
     style = re.sub(
         r'content:"\\?([\uf000-\uf8ff]|f[0-9a-f]{3})";font-family:Font Awesome\\ 6 Free;font-weight:900',

@@ -20,6 +20,7 @@ MENDED = [
         '<div id="pst-primary-sidebar" class',
         '<div id="pst-primary-sidebar" role="complementary" aria-label="Contents" class',
     ),
+    ('<summary aria-label="Toggle hidden content">', "<summary>"),  # its words say more
     (
         '<summary><span class="toctree-toggle"',
         '<summary aria-label="Pages that go deeper"><span class="toctree-toggle"',

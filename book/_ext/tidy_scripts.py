@@ -15,7 +15,10 @@ SEARCH = re.compile(r"searchtools\.js|language_data\.js|searchindex\.js")
 ONLY_WITH = [  # what a script or style is called, what its pages have
     (re.compile(r"/widgets\.js"), re.compile("jupyter.widget-view")),
     (re.compile(r"/derivations\.js"), re.compile('class="derivation')),
-    (re.compile(r"toggle(Hint|Open|button)"), re.compile(r'class="(toggle|[^"]*admonition[^"]* dropdown)\b')),
+    (
+        re.compile(r"toggle(Hint|Open|button)"),
+        re.compile(r'class="(toggle|[^"]*admonition[^"]* dropdown)\b'),
+    ),
     (re.compile(r"design-tabs|sphinx-design"), re.compile(r'class="[^"]*\bsd-')),
     (re.compile(r"copybutton|clipboard"), re.compile('class="highlight')),
 ]
@@ -23,6 +26,18 @@ ONLY_WITH = [  # what a script or style is called, what its pages have
 UNKNOWN = 'localStorage.getItem("theme") || "auto"'
 KNOWN = """(localStorage.getItem("mode") || "auto") !== "auto" ? localStorage.getItem("mode")
       : matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light\""""
+# It measures every block of code, so as to make those that scroll reachable by keyboard: here only
+# what is laid out already, then what comes near, and formulas as well.
+MEASURES = {
+    '"pre",".nboutput': '"div.math","pre",".nboutput',
+    ".forEach(e=>{e.tabIndex=e.scrollWidth": (
+        ".forEach(e=>{if(e.checkVisibility({contentVisibilityAuto:true}))e.tabIndex=e.scrollWidth"
+    ),
+    'window.addEventListener("resize",t),new MutationObserver': (
+        'window.addEventListener("resize",t),'
+        'document.addEventListener("contentvisibilityautostatechange",t),new MutationObserver'
+    ),
+}
 STEPWISE = '<script>document.documentElement.classList.add("stepwise");</script>\n'
 
 
@@ -30,11 +45,21 @@ def tidy(app, error):
     if error or app.builder.format != "html":
         return
     static = Path(app.outdir) / "_static"
+    measure_less(static / "scripts" / "pydata-sphinx-theme.js")
     settings = (static / "documentation_options.js").read_text("utf-8")
     for path in Path(app.outdir).rglob("*.html"):
         page = path.read_text("utf-8")
         if "<body" in page and static not in path.parents:
             path.write_text(lean(page, path.name == "search.html", settings), "utf-8")
+
+
+def measure_less(path):
+    script = path.read_text("utf-8")
+    for old, new in MEASURES.items():
+        if new not in script and old not in script:
+            raise ValueError(f"{path.name} of the theme has changed: {old} is not in it any more.")
+        script = script if new in script else script.replace(old, new)
+    path.write_text(script, "utf-8")
 
 
 def lean(page, is_search, settings):
@@ -57,6 +82,13 @@ def lean(page, is_search, settings):
             return ""
         if "documentation_options.js" in attributes:  # short, and the scripts in the page use it
             return f"<script>{settings}</script>\n"
+        if "sphinx_highlight.js" in attributes:  # it marks letters in the middle of words
+            return "<script>const SPHINX_HIGHLIGHT_ENABLED = false;</script>\n" if is_search else ""
+        if "searchtools.js" in attributes:
+            return "".join(
+                match[0].replace("<script", "<script defer", 1).replace("searchtools", name)
+                for name in ("searchtools", "search")
+            )
         if "src=" in attributes and not re.search(r"\b(defer|async)\b", attributes):
             return match[0].replace("<script", "<script defer", 1)
         return match[0]
@@ -64,9 +96,11 @@ def lean(page, is_search, settings):
     page = page.replace(UNKNOWN, KNOWN)
     page = LINK.sub(lambda match: match[0] if needed(match[1]) else "", page)
     page = SCRIPT.sub(script, page)
-    widgets = re.search(r'<script defer[^>]*/widgets\.js[^>]*></script>\n?', page)
+    widgets = re.search(r"<script defer[^>]*/widgets\.js[^>]*></script>\n?", page)
     if widgets:
-        page = page.replace(widgets[0], "", 1).replace("<script defer", f"{widgets[0]}<script defer", 1)
+        page = page.replace(widgets[0], "", 1).replace(
+            "<script defer", f"{widgets[0]}<script defer", 1
+        )
     if 'class="derivation' in body and STEPWISE not in page:
         page = page.replace("</head>", STEPWISE + "</head>", 1)
     return page

@@ -16,9 +16,7 @@ FOLDER = "_static/typefaces"
 
 
 def link(app, pagename, templatename, context, doctree):
-    font, style = (
-        context["pathto"](f"{FOLDER}/{name}", 1) for name in (FIRST, "typefaces.css")
-    )
+    font, style = (context["pathto"](f"{FOLDER}/{name}", 1) for name in (FIRST, "typefaces.css"))
     context["metatags"] = context.get("metatags", "") + (
         f'<link rel="preload" href="{font}" as="font" type="font/woff2" crossorigin />\n'
         f'<link rel="stylesheet" href="{style}" />\n'

@@ -16,8 +16,10 @@ from pathlib import Path
 STATE = re.compile(
     r'(<script type="application/vnd.jupyter.widget-state\+json">)(.*?)(</script>)', re.DOTALL
 )
-VIEW = re.compile(r'<script type="application/vnd.jupyter.widget-view\+json">(.*?)</script>', re.DOTALL)
-PICTURE = re.compile(r'data:image/(png|webp|jpeg);base64,([A-Za-z0-9+/=\s]{6000,})')
+VIEW = re.compile(
+    r'<script type="application/vnd.jupyter.widget-view\+json">(.*?)</script>', re.DOTALL
+)
+PICTURE = re.compile(r"data:image/(png|webp|jpeg);base64,([A-Za-z0-9+/=\s]{6000,})")
 SHORT = 2000  # characters of a frame that stays in its page
 FOLDER = Path("_static") / "widgets"
 
@@ -31,7 +33,9 @@ def take_out(app, error):
         changed = STATE.sub(lambda found, p=page, lean=lean: lean.state(found, p), page, count=1)
         changed = PICTURE.sub(lean.picture, changed)
         if lean.modules:
-            links = "".join(f'<link rel="modulepreload" href="{module}" />\n' for module in lean.modules)
+            links = "".join(
+                f'<link rel="modulepreload" href="{module}" />\n' for module in lean.modules
+            )
             changed = changed.replace("</head>", links + "</head>", 1)
         if changed != page:
             path.write_text(changed, "utf-8")
@@ -54,7 +58,11 @@ class Page:
     def state(self, found, page):
         content = json.loads(found[2])
         models = content["state"]
-        seen = {key for view in VIEW.findall(page) for key in at_first(models, json.loads(view)["model_id"])}
+        seen = {
+            key
+            for view in VIEW.findall(page)
+            for key in at_first(models, json.loads(view)["model_id"])
+        }
         for key, model in models.items():
             state = model["state"]
             if "_esm" in state:
