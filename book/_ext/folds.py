@@ -1,4 +1,4 @@
-"""Say on the bar of a folded cell what is behind it: a solution, the check of an answer, or code."""
+"""Say on the bar of a folded cell what is behind it: a solution, a check, or code."""
 
 from docutils import nodes
 

@@ -1,8 +1,8 @@
 """Typeset the formulas when the book is built: pages bring HTML, and MathML for those who listen.
 
-KaTeX, which `npm ci` brings, typesets all formulas in one go once the pages are written. A page with
-a formula loads its style and fonts, a page without loads nothing. Without node_modules pages load
-MathJax from a public network, and the build says so at its end.
+KaTeX, which `npm ci` brings, typesets all formulas in one go once the pages are written. A page
+with a formula loads its style and fonts, a page without loads nothing. Without node_modules pages
+load MathJax from a public network, and the build says so at its end.
 """
 
 import json
@@ -17,7 +17,8 @@ from sphinx.util import logging
 
 KATEX = Path(__file__).resolve().parents[2] / "node_modules" / "katex" / "dist"
 FORMULA = re.compile(
-    r'(<(?:span|div) class="math notranslate nohighlight"[^>]*>\s*(?:<span class="eqno">.*?</span>)?)'
+    r'(<(?:span|div) class="math notranslate nohighlight"[^>]*>\s*'
+    r'(?:<span class="eqno">.*?</span>)?)'
     r"\s*\\([(\[])(.*?)\\[)\]]\s*(?=</)",
     re.DOTALL,
 )

@@ -1,4 +1,4 @@
-"""Draw the theme's icons from its own outlines: those that are used, inside the theme's style sheet.
+"""Draw the theme's icons from its own outlines: those that are used, inside its style sheet.
 
 The theme brings Font Awesome twice, as 300 kB of fonts and as 1.5 MB of JavaScript that holds the
 outlines, for about twenty icons. Here an icon is a mask of its outline in the colour of the text.
@@ -47,7 +47,8 @@ def outlines():
 
 
 def picture(width, height, path):
-    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"><path d="{path}"/></svg>'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">'
+    svg = f'{head}<path d="{path}"/></svg>'
     return f"url('data:image/svg+xml,{quote(svg, safe=' =:/')}')"
 
 
@@ -69,7 +70,8 @@ def without_fonts(style, by_name, by_code, used):
     )
     style = re.sub(r"font:var\(--fa-font-\w+\)", MASK, style)
     style = re.sub(
-        r'content:"\\?([\uf000-\uf8ff]|f[0-9a-f]{3})";font-family:Font Awesome\\ 6 Free;font-weight:900',
+        r'content:"\\?([\uf000-\uf8ff]|f[0-9a-f]{3})";'
+        r"font-family:Font Awesome\\ 6 Free;font-weight:900",
         lambda match: f'content:"";--icon:{by_code[code_of(match[1])]};{MASK}',
         style,
     )

@@ -4,8 +4,8 @@ The corner of a table is an empty header, which says nothing to those who listen
 Entries of the bibliography have a role that no longer exists, in a list without items. The sidebar
 belongs to no landmark, so that nobody who jumps between landmarks finds it. The button that unfolds
 a chapter's further pages has no name. A table or a formula that scrolls cannot be reached by
-keyboard. Pictures have no size until they are there, and then the text below them moves; and
-they are fetched before anybody has come near. Pictures of photographs are heavier than a phone needs.
+keyboard. Pictures have no size until they are there, and then the text below them moves, and they
+are fetched before anybody comes near. And pictures of photographs are heavier than a phone needs.
 """
 
 import re

@@ -49,13 +49,14 @@ class Page:
         self.root = os.path.relpath(site, path.parent).replace(os.sep, "/")
 
     def file(self, folder, ending, data):
-        """Write data to a file that is named after them. Returns its address, seen from the page."""
+        """Write data to a file named after them. Returns its address, seen from the page."""
         name = folder / f"{sha256(data).hexdigest()[:12]}.{ending}"
         (self.site / folder).mkdir(parents=True, exist_ok=True)
         (self.site / name).write_bytes(data)
         return f"{self.root}/{name.as_posix()}"
 
     def state(self, found, page):
+        """Replace scripts and frames in the state of the widgets by addresses of files."""
         content = json.loads(found[2])
         models = content["state"]
         seen = {
@@ -68,12 +69,17 @@ class Page:
             if "_esm" in state:
                 state["module"] = self.file(FOLDER, "js", state.pop("_esm").encode())
                 self.modules.setdefault(state["module"])
-            elif len(state.get("value") or "") > SHORT and key not in seen:
+            elif (
+                model["model_name"] == "HTMLModel"
+                and len(state["value"]) > SHORT
+                and key not in seen
+            ):
                 html = PICTURE.sub(self.picture, state.pop("value"))
                 state["frame"] = self.file(FOLDER, "html", html.encode())
         return found[1] + json.dumps(content).replace("</", "<\\/") + found[3]
 
     def picture(self, found):
+        """Replace the bytes of a picture by the address of a file."""
         return self.file(Path("_images"), found[1], base64.b64decode(found[2]))
 
 

@@ -17,7 +17,7 @@ function part(html, anchor) {
 
 function sentences(element) {
   const blocks = [...element.querySelectorAll("p, li, dd, td")].filter((e) => !e.querySelector("p, li"));
-  return blocks.flatMap((e) => e.textContent.replace(/\s+/g, " ").trim().match(/.+?[.!?:](?=\s|$)|.+$/g) ?? []);
+  return blocks.flatMap((e) => e.textContent.replace(/\s+/g, " ").trim().match(/.+?[.!?](?=\s|$)|.+$/g) ?? []);
 }
 
 /** A pattern for the words that were asked for, and for other endings of their stems. */
