@@ -53,6 +53,7 @@ function picturesWithoutWords(page) {
 /** Lay out all of a page, as for a reader who has read it to its end. */
 async function layOut(page) {
   await page.addStyleTag({ content: "* { content-visibility: visible !important; }" });
+  await page.evaluate(() => window.dispatchEvent(new Event("resize")));
   await page.waitForTimeout(400); // the theme makes what scrolls reachable by keyboard a moment later
 }
 
@@ -61,7 +62,7 @@ function misplaced(page) {
   return page.evaluate(() => {
     const formulas = [...document.querySelectorAll(".bd-article :is(.katex-display, mjx-container[display])")];
     const within = (e) => e.closest("div.math") ?? e.parentElement;
-    const isCut = (e) => e.clientHeight && e.scrollHeight > e.clientHeight + 1;
+    const isCut = (e) => e.scrollHeight > e.clientHeight + 1 && getComputedStyle(e).overflowY !== "visible";
     const cut = formulas.flatMap((e) => [e, within(e)]).filter(isCut);
     const size = (e) => parseFloat(getComputedStyle(e).fontSize);
     const inText = [...document.querySelectorAll(".bd-article p > span.math > :first-child")].map(size);
