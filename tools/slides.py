@@ -116,7 +116,10 @@ def main():
     )  # no slide uses the two
     head = HEAD
     if alone:
-        head, page = HEAD + KATEX, MATHJAX.sub("", page)
+        head, page = (
+            HEAD + KATEX,
+            MATHJAX.sub("", page).replace("(MathJax.Hub", "(window.MathJax?.Hub"),
+        )
     path.write_text(page.replace("<head>", f"<head>{head}", 1), "utf-8")
     print(path.relative_to(ROOT))
 

@@ -84,7 +84,7 @@ def lean(page, is_search, settings):
             return f"<script>{settings}</script>\n"
         if "sphinx_highlight.js" in attributes:  # it marks letters in the middle of words
             return "<script>const SPHINX_HIGHLIGHT_ENABLED = false;</script>\n" if is_search else ""
-        if "searchtools.js" in attributes:
+        if "searchtools.js" in attributes and "defer" not in attributes:
             return "".join(
                 match[0].replace("<script", "<script defer", 1).replace("searchtools", name)
                 for name in ("searchtools", "search")

@@ -69,11 +69,9 @@ class Page:
             if "_esm" in state:
                 state["module"] = self.file(FOLDER, "js", state.pop("_esm").encode())
                 self.modules.setdefault(state["module"])
-            elif (
-                model["model_name"] == "HTMLModel"
-                and len(state["value"]) > SHORT
-                and key not in seen
-            ):
+            elif model["model_name"] == "HTMLModel" and key not in seen:
+                if len(state.get("value", "")) <= SHORT:  # or it is out since an earlier build
+                    continue
                 html = PICTURE.sub(self.picture, state.pop("value"))
                 state["frame"] = self.file(FOLDER, "html", html.encode())
         return found[1] + json.dumps(content).replace("</", "<\\/") + found[3]
