@@ -5,8 +5,8 @@ Usage: python tools/slides.py
 The chapters' cells say in their metadata where a slide begins (``slideshow.slide_type``, as Jupyter
 and nbconvert have it), and with the tag ``output-only`` that a slide shows no code. A derivation is
 a slide of its own, on which its lines come one by one. Open the page in a browser; ``?print-pdf``
-behind the address prints it. With reveal.js and MathJax from npm it works without a network;
-without npm the slides load both from a public one, and the tool says so.
+behind the address prints it. With reveal.js and KaTeX from npm it works without a network;
+without npm the slides load reveal.js and MathJax from a public one, and the tool says so.
 """
 
 import re
@@ -19,9 +19,20 @@ from traitlets.config import Config
 
 CHAPTERS = ["02", "03", "04"]
 TARGET = ROOT / "_build" / "slides"
-SCRIPTS = {"reveal.js": ["dist", "plugin"], "mathjax": ["es5"], "requirejs": ["require.js"]}
-HEAD = """<script>window.MathJax = {tex: {inlineMath: [["$", "$"]]}};</script>
-<style>
+SCRIPTS = {"reveal.js": ["dist", "plugin"], "katex": ["dist"], "requirejs": ["require.js"]}
+MATHJAX = re.compile(r"(?s)<!-- Load mathjax -->.*?<!-- End of mathjax configuration -->")
+# At once, since what comes after require.js keeps itself from the page.
+KATEX = """<link rel="stylesheet" href="katex/dist/katex.min.css">
+<script src="katex/dist/katex.min.js"></script>
+<script src="katex/dist/contrib/auto-render.min.js"></script>
+<script>
+const pair = (sign, display) => ({ left: sign, right: sign, display });
+const delimiters = [pair("$$", true), pair("$", false)];
+const typeset = () => renderMathInElement(document.body, { delimiters, colorIsTextColor: true });
+document.addEventListener("DOMContentLoaded", typeset);
+</script>
+"""
+HEAD = """<style>
 .reveal .slides { text-align: left; font-size: 0.8em !important; }
 .reveal h1, .reveal h2, .reveal h3 { text-transform: none !important; }
 .reveal img { max-height: 48vh !important; margin: 0 auto; display: block; }
@@ -88,13 +99,13 @@ def main():
     exporter = SlidesExporter(config=config, reveal_theme="white")
     TARGET.mkdir(parents=True, exist_ok=True)
     modules = ROOT / "node_modules"
-    if all((modules / name).exists() for name in SCRIPTS):
+    alone = all((modules / name).exists() for name in SCRIPTS)
+    if alone:
         for name, parts in SCRIPTS.items():
             for part in parts:
                 copy(modules / name / part, TARGET / name / part)
         exporter.reveal_url_prefix = "reveal.js"
         exporter.require_js_url = "requirejs/require.js"
-        exporter.mathjax_url = "mathjax/es5/tex-mml-chtml.js"
     else:
         print("These slides load reveal.js and MathJax from a public network: no npm brought them.")
     page, _ = exporter.from_notebook_node(lecture())
@@ -103,7 +114,13 @@ def main():
     page = re.sub(
         r"<script src=\"[^\"]*jquery[^\"]*\"></script>", "", page
     )  # no slide uses the two
-    path.write_text(page.replace("<head>", f"<head>{HEAD}", 1), "utf-8")
+    head = HEAD
+    if alone:
+        head, page = (
+            HEAD + KATEX,
+            MATHJAX.sub("", page).replace("(MathJax.Hub", "(window.MathJax?.Hub"),
+        )
+    path.write_text(page.replace("<head>", f"<head>{head}", 1), "utf-8")
     print(path.relative_to(ROOT))
 
 
