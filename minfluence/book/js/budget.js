@@ -26,7 +26,7 @@ const MAP = { width: 320, height: 300, margin: 44, x: [-0.03, 1.03] };
 const CURVE = { width: 360, height: 300, margin: 58, x: [0, 0.66], y: [0, 1.02] };
 const DASHES = ["7 4", "2 3", "10 3 2 3"];
 const curve = coordinates(CURVE);
-const percent = (v) => `${(100 * v).toFixed(1).replace(/\.0$/, "")} %`;
+const percent = (v) => `${(100 * v).toFixed(1).replace(/\.0$/, "")}\u00a0%`;
 
 /** Many marks as one path: circles, or squares. */
 const dots = (places, attributes) => make("path", {
