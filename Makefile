@@ -23,7 +23,7 @@ export MINFLUENCE_DATA ?= $(abspath ../shared/data)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book book-strict test data lint check inputs random newcomer links publishable browser binder colab coursework slides pdf execute derive bench serve clean
+.PHONY: help book book-strict test data lint check inputs random newcomer links publishable browser binder colab coursework slides pdf site execute derive bench serve clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -78,6 +78,7 @@ browser: $(NODE_READY) ## read the built book in Chromium, without network, and 
 	node tests/browser/explorables.mjs $(SITE)
 	node tests/browser/learning.mjs $(SITE)
 	node tests/browser/found.mjs $(SITE)
+	node tests/browser/room.mjs $(SITE)
 	node tests/browser/lighthouse.mjs $(SITE)
 
 binder: $(TEST_READY) ## run every chapter in a new environment that holds what Binder's would
@@ -94,6 +95,9 @@ slides: $(TEST_READY) $(NODE_READY) ## make the slides of one lecture into _buil
 
 pdf: book ## print the book: one PDF for each page and one of all, into _build/pdf (needs Chromium)
 	$(BOOK_BIN)/python tools/print.py $(SITE)
+
+site: pdf slides ## the book with its slides and PDFs, which its pages offer, into _build/site: what is published
+	$(BOOK_BIN)/python tools/offer.py $(SITE)
 
 execute: $(TEST_READY) ## run every chapter and save its outputs
 	$(ONE_THREAD) $(BIN)/python tools/execute.py
