@@ -6,6 +6,7 @@ Python sees what the reader did. Needs anywidget (``pip install "minfluence[plot
 
 from minfluence.book.explorables.arrows import Arrows
 from minfluence.book.explorables.bowl import Bowl
+from minfluence.book.explorables.digit import Digit
 from minfluence.book.explorables.explore import Explore
 from minfluence.book.explorables.hinge import Hinge
 from minfluence.book.explorables.line import Line
@@ -19,6 +20,7 @@ from minfluence.book.explorables.weight import Weight
 __all__ = [
     "Arrows",
     "Bowl",
+    "Digit",
     "Explore",
     "Hinge",
     "Line",
