@@ -62,8 +62,8 @@ const STYLE = `
   -webkit-mask-size: 100% 100%; forced-color-adjust: none; }
 .digit .shown .ink { width: 116px; }
 .digit .bars { flex: 1; min-width: 0; max-width: 30rem; font-size: 12px; line-height: 16px; }
-.digit .bar { display: grid; grid-template-columns: 1em 1fr 7.5em; gap: 0.5em; height: 16px; }
-.digit .track { position: relative; }
+.digit .bar { display: flex; gap: 0.5em; height: 16px; }
+.digit .track { position: relative; flex: 1; margin-right: 7.5em; }
 .digit .track > i { position: absolute; left: 0; top: 3px; bottom: 3px; transition: width 0.5s, left 0.5s; }
 .digit .was { width: calc(100% * var(--was)); outline: 1px dashed var(--grey, #6b6b6b); outline-offset: -1px; }
 .digit .is { width: calc(100% * var(--is)); background: var(--grey, #6b6b6b); }
@@ -71,10 +71,11 @@ const STYLE = `
 .digit .track > .said { top: 0; bottom: 0; left: calc(100% * var(--said) - 1px); width: 2px;
   background: var(--third, #7a5195); }
 .digit .untouched :is(.was, .said) { visibility: hidden; }
-.digit .number { font-variant-numeric: tabular-nums; white-space: nowrap; color: var(--grey, #6b6b6b); }
+.digit .number { position: absolute; left: calc(100% * max(var(--was), var(--is), var(--said)) + 6px); transition: left 0.5s;
+  font-variant-numeric: tabular-nums; white-space: nowrap; color: var(--grey, #6b6b6b); }
 .digit :is(.verdict, .truth), .digit :is(.verdict, .truth) .number { color: var(--ink, #222); font-weight: 600; }
-.digit .rows { display: flex; flex-wrap: wrap; gap: 0.3rem 1.6rem; margin-top: 0.6rem; }
-.digit .row { flex: 1 1 300px; border: 0; margin: 0; padding: 0; min-width: 0; }
+.digit .groups { display: flex; flex-wrap: wrap; gap: 0.3rem 1.6rem; margin-top: 0.6rem; }
+.digit .group { flex: 1 1 300px; border: 0; margin: 0; padding: 0; min-width: 0; }
 .digit legend { float: none; width: auto; margin: 0 0 0.4rem; padding: 0; font-size: 14px; font-weight: 600; }
 .digit .harms legend { color: var(--harms, #D55E00); }
 .digit .helps legend { color: var(--helps, #0072B2); }
@@ -103,23 +104,25 @@ const STYLE = `
   .digit .lifted { animation: digit-asks 1.2s ease-in-out 1.5s 2; }
   @keyframes digit-asks { 50% { translate: 0 -11px; } }
 }
-@media (prefers-reduced-motion: reduce) { .digit .track > i { transition: none; } }
+@media (prefers-reduced-motion: reduce) { .digit .track > * { transition: none; } }
 @container (max-width: 520px) {
   .digit .case { gap: 0.6rem; }
   .digit .shown .ink { width: 84px; }
-  .digit .bar { grid-template-columns: 1em 1fr 6.9em; height: 14px; line-height: 14px; }
+  .digit .bar { height: 14px; line-height: 14px; }
+  .digit .track { margin-right: 7em; }
   .digit .bars { font-size: 11.5px; }
   .digit .track > i { top: 2px; bottom: 2px; }
-  .digit .rows { margin-top: 0.4rem; }
+  .digit .groups { margin-top: 0.4rem; }
   .digit legend { margin-bottom: 0.25rem; }
-  .digit .row { flex-basis: 100%; }
+  .digit .group { flex-basis: 100%; }
   .digit .five { grid-template-columns: repeat(5, minmax(44px, 1fr)); }
-  .digit .five button { display: flex; align-items: center; justify-content: center; gap: 4px; padding: 2px; }
-  .digit .five .ink { width: 38px; flex: none; }
+  .digit .five button { display: flex; align-items: center; justify-content: center; gap: 1px; padding: 2px; }
+  .digit .five .name { white-space: nowrap; }
+  .digit .five .ink { width: 36px; flex: none; }
   .digit .change { margin-top: 0.4rem; font-size: 14px; justify-content: space-between; gap: 0 0.5rem; }
   .digit .change p { line-height: 1.3; }
   .digit .change b { display: block; font-size: 1em; }
-  .digit .says { font-size: 14px; min-height: 5.6em; }
+  .digit .says { font-size: 14px; min-height: 4.2em; }
 }
 `;
 
@@ -153,14 +156,14 @@ function render({ model, el }) {
   const { verdict, label, labels, now } = found;
   const [test, ...training] = pictures(model.get("pixels"));
   const longest = Math.max(...Object.values(found.retrained).flat(), ...now);
-  let { gone } = { gone: model.get("gone") };
+  let gone = model.get("gone");
 
   const bars = now.map((_, digit) => {
     const number = make("span", { class: "number" });
     const kind = digit === verdict ? "verdict" : digit === label ? "truth" : "";
     const element = make("div", { class: `bar ${kind}` }, `${digit}`,
-      make("span", { class: "track" }, ...["is", "was", "said"].map((name) => make("i", { class: name }))), number);
-    return { element, number, note: { verdict: " is its verdict", truth: " is the truth" }[kind] ?? "" };
+      make("span", { class: "track" }, ...["is", "was", "said"].map((name) => make("i", { class: name })), number));
+    return { element, number, note: { verdict: ", its verdict", truth: ", the truth" }[kind] ?? "" };
   });
   const chart = make("div", { class: "bars", role: "img" }, ...bars.map((bar) => bar.element));
 
@@ -171,7 +174,7 @@ function render({ model, el }) {
     tile.append(drawn(training[k]), make("span", { class: "name" }, `a ${labels[i]}`));
     return [i, tile];
   }));
-  const row = (kind, title, numbers) => make("fieldset", { class: `row ${kind}` }, make("legend", {}, title),
+  const group = (kind, title, numbers) => make("fieldset", { class: `group ${kind}` }, make("legend", {}, title),
     make("div", { class: "five" }, ...numbers.map((i) => tiles.get(i))));
   const first = tiles.get(found.harmful[0]);
   if (!gone.length) first.classList.add("lifted");
@@ -180,6 +183,7 @@ function render({ model, el }) {
   const again = button("put back", () => {
     if (gone.length) changed({ gone: [], back: null });
   });
+  again.className = "again";
   const says = make("p", { class: "says", "aria-live": "polite" });
 
   function tap(i) {
@@ -218,9 +222,9 @@ function render({ model, el }) {
   el.append(make("style", {}, STYLE), make("div", { class: "digit", ...OWN_KEYS },
     make("div", { class: "case" },
       make("figure", { class: "shown" }, drawn(test, `Test image ${found.test}: a handwritten ${label}`)), chart),
-    make("div", { class: "rows" },
-      row("harms", `Make it worse: towards ${verdict}`, found.harmful),
-      row("helps", `Help: away from ${verdict}`, found.helpful)),
+    make("div", { class: "groups" },
+      group("harms", `Make it worse: towards ${verdict}`, found.harmful),
+      group("helps", `Help: away from ${verdict}`, found.helpful)),
     make("div", { class: "change" },
       make("p", {}, make("i", { class: "key line" }), "predicted ", numbers.predicted),
       make("p", {}, make("i", { class: "key" }), "retrained ", numbers.retrained), again),
