@@ -43,12 +43,10 @@ export function sentence(found, gone, back = null) {
   const change = Math.abs(did) < 0.0005
     ? "hardly changes its mind"
     : `is ${points(did)} points ${did < 0 ? "less" : "more"} sure of its ${verdict}`;
-  const sum = gone.length > 1 ? "The prediction is a sum of two, and" : "The prediction";
-  const parted = Math.abs(100 * (said - did)) >= PARTED
-    ? "the prediction is a straight line, and the truth bends."
-    : "close enough to choose what to look at.";
-  return (back === null ? "" : `Two at most, so image ${back} is back. `) +
-    `${who}, the model ${change}. ${sum} misses that by ${points(said - did)}: ${parted}`;
+  const sum = gone.length > 1 ? "The prediction, a sum of two," : "The prediction";
+  const parted = Math.abs(100 * (said - did)) >= PARTED ? ": it is a straight line, and the truth bends" : "";
+  return (back === null ? "" : `Two at most: image ${back} is back. `) +
+    `${who}, the model ${change}. ${sum} misses that by ${points(said - did)}${parted}.`;
 }
 
 // --- The picture ----------------------------------------------------------------------------------
@@ -109,7 +107,7 @@ const STYLE = `
   .digit .case { gap: 0.6rem; }
   .digit .shown .ink { width: 84px; }
   .digit .bar { height: 14px; line-height: 14px; }
-  .digit .track { margin-right: 7em; }
+  .digit .track { margin-right: 7.8em; }
   .digit .bars { font-size: 11.5px; }
   .digit .track > i { top: 2px; bottom: 2px; }
   .digit .groups { margin-top: 0.4rem; }
@@ -118,11 +116,13 @@ const STYLE = `
   .digit .five { grid-template-columns: repeat(5, minmax(44px, 1fr)); }
   .digit .five button { display: flex; align-items: center; justify-content: center; gap: 1px; padding: 2px; }
   .digit .five .name { white-space: nowrap; }
+  .digit .five button[aria-pressed="true"] .ink { display: none; }
+  .digit .again { padding: 0 0.5rem; }
   .digit .five .ink { width: 36px; flex: none; }
   .digit .change { margin-top: 0.4rem; font-size: 14px; justify-content: space-between; gap: 0 0.5rem; }
   .digit .change p { line-height: 1.3; }
   .digit .change b { display: block; font-size: 1em; }
-  .digit .says { font-size: 14px; min-height: 4.2em; }
+  .digit .says { font-size: 14px; min-height: 5.6em; }
 }
 `;
 
@@ -162,7 +162,7 @@ function render({ model, el }) {
     const number = make("span", { class: "number" });
     const kind = digit === verdict ? "verdict" : digit === label ? "truth" : "";
     const element = make("div", { class: `bar ${kind}` }, `${digit}`,
-      make("span", { class: "track" }, ...["is", "was", "said"].map((name) => make("i", { class: name })), number));
+      make("span", { class: "track" }, ...["was", "is", "said"].map((name) => make("i", { class: name })), number));
     return { element, number, note: { verdict: ", its verdict", truth: ", the truth" }[kind] ?? "" };
   });
   const chart = make("div", { class: "bars", role: "img" }, ...bars.map((bar) => bar.element));
