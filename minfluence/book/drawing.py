@@ -19,6 +19,7 @@ GROUP_ID = re.compile(r'<g id="[^"]*"')
 COLOUR = re.compile(r"#[0-9a-f]{6}\b")
 FACE = re.compile(r"font-family: [^;\"]*;? ?")
 NUMBER = re.compile(r"(-?\d+\.\d\d)\d+")
+TAG = re.compile(r"<[^>]*>")
 PICTURE = re.compile(r'href="data:image/png;base64,([^"]*)"')
 
 FEW_PIXELS = 64  # pictures of fewer are shown as squares, as they are
@@ -48,7 +49,8 @@ def inlined(svg: str, alt: str) -> str:
     body = DROPPED.sub("", svg[attributes.end() :]).replace("\n", " ")
     body = body.replace("xlink:href", "href")
     body = PICTURE.sub(_lighter, GROUP_ID.sub("<g", body))
-    body = re.sub(r" {2,}", " ", NUMBER.sub(r"\1", body))
+    body = TAG.sub(lambda tag: NUMBER.sub(r"\1", tag[0]), body)  # places, not what is written
+    body = re.sub(r" {2,}", " ", body)
     body = COLOUR.sub(_variable, FACE.sub("", body))
     view = VIEW.search(attributes[1])
     return (
