@@ -18,6 +18,7 @@ DROPPED = re.compile(
 GROUP_ID = re.compile(r'<g id="[^"]*"')
 COLOUR = re.compile(r"#[0-9a-f]{6}\b")
 FACE = re.compile(r"font-family: [^;\"]*;? ?")
+TAG = re.compile(r"<[^>]*>")
 NUMBER = re.compile(r"(-?\d+\.\d\d)\d+")
 TAG = re.compile(r"<[^>]*>")
 PICTURE = re.compile(r'href="data:image/png;base64,([^"]*)"')
@@ -49,7 +50,7 @@ def inlined(svg: str, alt: str) -> str:
     body = DROPPED.sub("", svg[attributes.end() :]).replace("\n", " ")
     body = body.replace("xlink:href", "href")
     body = PICTURE.sub(_lighter, GROUP_ID.sub("<g", body))
-    body = TAG.sub(lambda tag: NUMBER.sub(r"\1", tag[0]), body)  # places, not what is written
+    body = TAG.sub(lambda tag: NUMBER.sub(r"\1", tag[0]), body)  # never in the text
     body = re.sub(r" {2,}", " ", body)
     body = COLOUR.sub(_variable, FACE.sub("", body))
     view = VIEW.search(attributes[1])
