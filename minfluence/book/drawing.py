@@ -20,7 +20,6 @@ COLOUR = re.compile(r"#[0-9a-f]{6}\b")
 FACE = re.compile(r"font-family: [^;\"]*;? ?")
 TAG = re.compile(r"<[^>]*>")
 NUMBER = re.compile(r"(-?\d+\.\d\d)\d+")
-TAG = re.compile(r"<[^>]*>")
 PICTURE = re.compile(r'href="data:image/png;base64,([^"]*)"')
 
 FEW_PIXELS = 64  # pictures of fewer are shown as squares, as they are
