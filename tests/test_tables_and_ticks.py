@@ -48,11 +48,9 @@ def test_what_holds_is_said_and_what_does_not_is_an_error(capsys):
 
 def test_what_agrees_is_said_with_how_closely(capsys):
     agree("by hand and the package", [1.0, 0.0], [1.0, 1e-12], rtol=1e-10)
-    assert (
-        capsys.readouterr().out == "✓ by hand and the package: equal, up to 1e-10 of the largest\n"
-    )
+    assert capsys.readouterr().out == "✓ by hand and the package agree to 1e-10\n"
     agree("prediction and refit", [1.1], [1.0], rtol=0, atol=0.2)
-    assert capsys.readouterr().out == "✓ prediction and refit: equal, up to 2e-01\n"
+    assert capsys.readouterr().out == "✓ prediction and refit agree to 2e-01\n"
     with pytest.raises(AssertionError, match="by up to 0.1, where the largest is 1"):
         agree("prediction and refit", [1.1], [1.0])
     with pytest.raises(ValueError, match="NaN"):

@@ -18,7 +18,7 @@ CAPTION = re.compile(r"Figure [\d.]+\.$")
 
 def mark_captions(app, doctree, page):
     for paragraph in doctree.findall(nodes.paragraph):
-        first = paragraph[0] if len(paragraph) else None
+        first = next((child for child in paragraph if child.astext()), None)
         if isinstance(first, nodes.strong) and CAPTION.match(first.astext()):
             paragraph["classes"].append("figure-caption")
 

@@ -19,7 +19,7 @@ GROUP_ID = re.compile(r'<g id="[^"]*"')
 COLOUR = re.compile(r"#[0-9a-f]{6}\b")
 FACE = re.compile(r"font-family: [^;\"]*;? ?")
 NUMBER = re.compile(r"(-?\d+\.\d\d)\d+")
-PICTURE = re.compile(r'xlink:href="data:image/png;base64,([^"]*)"')
+PICTURE = re.compile(r'href="data:image/png;base64,([^"]*)"')
 
 FEW_PIXELS = 64  # pictures of fewer are shown as squares, as they are
 HEAVY = 4_000  # bytes of a picture that is saved as WebP
@@ -46,13 +46,15 @@ def inlined(svg: str, alt: str) -> str:
         raise ValueError(f"Expected the text of an SVG file, got {svg[:40]!r}.")
     width, height = (round(float(points) * 96 / 72) for points in SIZE.findall(attributes[1])[:2])
     body = DROPPED.sub("", svg[attributes.end() :]).replace("\n", " ")
+    body = body.replace("xlink:href", "href")
     body = PICTURE.sub(_lighter, GROUP_ID.sub("<g", body))
     body = re.sub(r" {2,}", " ", NUMBER.sub(r"\1", body))
     body = COLOUR.sub(_variable, FACE.sub("", body))
     view = VIEW.search(attributes[1])
     return (
-        f'<svg class="drawn" role="img" aria-label="{html.escape(alt)}" width="{width}" '
-        f'height="{height}" viewBox="{view[1] if view else ""}">{body.strip()}'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="drawn" role="img" '
+        f'aria-label="{html.escape(alt)}" width="{width}" height="{height}" '
+        f'viewBox="{view[1] if view else ""}">{body.strip()}'
     )
 
 

@@ -28,7 +28,7 @@ def holds(what: str, condition: Any) -> None:
 
 
 def agree(what: str, a: Any, b: Any, *, rtol: float = 1e-7, atol: float = 0.0) -> None:
-    """Print what agrees, after a tick, and how closely it was compared.
+    """Print that two things agree, after a tick, and how closely they were compared.
 
     Parameters
     ----------
@@ -53,5 +53,4 @@ def agree(what: str, a: Any, b: Any, *, rtol: float = 1e-7, atol: float = 0.0) -
             f"These do not agree: {what}. They differ by up to {difference:.2g}, where the largest "
             f"is {largest:.2g}."
         )
-    within = " or ".join([f"{rtol:.0e} of the largest"] * (rtol > 0) + [f"{atol:.0e}"] * (atol > 0))
-    print(f"✓ {what}: equal, up to {within}")
+    print(f"✓ {what} agree to {max(rtol, atol):.0e}")

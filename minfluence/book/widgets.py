@@ -49,8 +49,8 @@ def frames(
     Returns
     -------
     ipywidgets.VBox
-        Controls above the frame. Where widgets cannot be shown, a list of all text alternatives
-        takes their place.
+        Controls above the frame. Where widgets cannot be shown, the first frame or a list of all
+        text alternatives takes their place.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def frames(
 
     box = _linked(options, pages, chosen)
     summary = "\n".join([f"{len(lines)} frames, chosen by {' and '.join(options)}.", *lines])
-    return _with_fallback(box, summary)
+    return _with_fallback(box, summary, pages[chosen])
 
 
 # --- what the reader of the chapter asked for -----------------------------------------------------
@@ -240,14 +240,17 @@ def _linked_by_the_kernel(controls: list[Any], pages: Pages, chosen: tuple[int, 
     return shown
 
 
-def _with_fallback(box: Any, summary: str) -> Any:
+def _with_fallback(box: Any, summary: str, first: str) -> Any:
     """Add what terminals, GitHub and print show, and what nbval compares."""
     if not hasattr(box, "_repr_mimebundle_"):  # ipywidgets 7 displays itself in another way
         return box
     widget_view = box._repr_mimebundle_
 
     def bundle(**kwargs: Any) -> dict[str, Any]:
-        return {**widget_view(**kwargs), "text/plain": summary}
+        data = {**widget_view(**kwargs), "text/plain": summary}
+        if first.startswith("<svg"):
+            data["image/svg+xml"] = first
+        return data
 
     box._repr_mimebundle_ = bundle
     return box
