@@ -27,10 +27,10 @@ def drawn(draw, alt="A line."):
 
 
 def test_colours_become_those_of_the_page_and_text_stays_text():
-    svg = drawn(lambda ax: ax.plot([0, 1], color=plots.HELPS) and ax.set(xlabel="weight"))
+    svg = drawn(lambda ax: ax.plot([0, 1], color=plots.HELPS) and ax.set(xlabel="weight 0.00125"))
     assert f"stroke: var(--helps, {plots.HELPS})" in svg
     assert "fill: var(--paper, #ffffff)" in svg
-    assert ">weight</text>" in svg and "DejaVu" not in svg
+    assert ">weight 0.00125</text>" in svg and "DejaVu" not in svg
     assert not re.search(r"(?<!, )#0072b2", svg)
 
 

@@ -148,5 +148,5 @@ def test_points_that_cannot_be_are_refused(arguments, sentence):
 
 @pytest.mark.parametrize("widget", [Mean, Line])
 def test_each_is_one_module_that_needs_no_other_file(widget):
-    assert "export default { render };" in str(widget._esm)
+    assert "export default { render: again(render) };" in str(widget._esm)
     assert "\nimport " not in str(widget._esm)

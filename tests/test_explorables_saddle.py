@@ -111,7 +111,7 @@ def test_python_sees_the_saddle():
     widget = Saddle()
     assert (widget.mu, widget.damping, widget.step) == ([0.6, -0.3], 0.0, [])
     assert "eigenvalues 0.6 and -0.3, damped by 0." in repr(widget)
-    assert "export default { render };" in str(widget._esm)
+    assert "export default { render: again(render) };" in str(widget._esm)
     assert "\nimport " not in str(widget._esm)
 
 

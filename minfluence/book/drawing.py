@@ -18,6 +18,7 @@ DROPPED = re.compile(
 GROUP_ID = re.compile(r'<g id="[^"]*"')
 COLOUR = re.compile(r"#[0-9a-f]{6}\b")
 FACE = re.compile(r"font-family: [^;\"]*;? ?")
+TAG = re.compile(r"<[^>]*>")
 NUMBER = re.compile(r"(-?\d+\.\d\d)\d+")
 PICTURE = re.compile(r'href="data:image/png;base64,([^"]*)"')
 
@@ -48,7 +49,8 @@ def inlined(svg: str, alt: str) -> str:
     body = DROPPED.sub("", svg[attributes.end() :]).replace("\n", " ")
     body = body.replace("xlink:href", "href")
     body = PICTURE.sub(_lighter, GROUP_ID.sub("<g", body))
-    body = re.sub(r" {2,}", " ", NUMBER.sub(r"\1", body))
+    body = TAG.sub(lambda tag: NUMBER.sub(r"\1", tag[0]), body)  # never in the text
+    body = re.sub(r" {2,}", " ", body)
     body = COLOUR.sub(_variable, FACE.sub("", body))
     view = VIEW.search(attributes[1])
     return (

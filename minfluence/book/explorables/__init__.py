@@ -6,26 +6,37 @@ Python sees what the reader did. Needs anywidget (``pip install "minfluence[plot
 
 from minfluence.book.explorables.arrows import Arrows
 from minfluence.book.explorables.bowl import Bowl
+from minfluence.book.explorables.budget import Budget
 from minfluence.book.explorables.explore import Explore
 from minfluence.book.explorables.hinge import Hinge
+from minfluence.book.explorables.label import Label
+from minfluence.book.explorables.leverage import Leverage
 from minfluence.book.explorables.line import Line
 from minfluence.book.explorables.mean import Mean
 from minfluence.book.explorables.recursion import Recursion
 from minfluence.book.explorables.refit import Refit
 from minfluence.book.explorables.resemblance import Resemblance
 from minfluence.book.explorables.saddle import Saddle
+from minfluence.book.explorables.turn import Turn
 from minfluence.book.explorables.weight import Weight
+from minfluence.book.explorables.without import Groups, Without
 
 __all__ = [
     "Arrows",
     "Bowl",
+    "Budget",
     "Explore",
+    "Groups",
     "Hinge",
+    "Label",
+    "Leverage",
     "Line",
     "Mean",
     "Recursion",
     "Refit",
     "Resemblance",
     "Saddle",
+    "Turn",
     "Weight",
+    "Without",
 ]

@@ -5,8 +5,8 @@
 
 import { boundary, fit, loss, lossGradient, risk, sigmoid, weighted, withOne } from "./linear.js";
 import {
-  arrow, axes, BLUE, button, coordinates, crossed, dot, GREY, HARMS, HELPS, INK, kind, make, mark, movable, norm,
-  ORANGE, picture, plus, pointsOf, set, show, signed, solve, testOf, through,
+  again, arrow, axes, button, coordinates, crossed, dot, GREY, HARMS, HELPS, INK, kind, label, make, mark, movable, norm,
+  PAPER, picture, plus, pointsOf, set, show, signed, solve, testOf, THIRD, through,
 } from "./shared.js";
 
 // --- The mathematics ------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ export function explore({ points, test, l2, moved, home }) {
 // --- The picture ----------------------------------------------------------------------------------
 
 const PLANE = { width: 380, height: 340, x: [-3.8, 3.8], y: [-3.4, 3.4] };
-const PLOT = { width: 260, height: 240, margin: 40 };
+const PLOT = { width: 280, height: 250, margin: 48 };
 const plane = coordinates(PLANE);
 const SCALE = 8; // slope of the loss, per unit of weight, that is drawn one unit long
 const LONGEST = 2.2;
@@ -103,7 +103,7 @@ function ticks(low, high) {
 // --- The hands ------------------------------------------------------------------------------------
 
 /** Build the explorable in `el`; `model` is the Python side, or whatever stands in for it. */
-function render({ model, el }) {
+function render({ model, el, reset }) {
   const [points, test] = [pointsOf(model), testOf(model)];
   const moved = model.get("selected");
   const state = { points, test, l2: model.get("l2"), moved, home: [...points[moved].x] };
@@ -160,7 +160,7 @@ function render({ model, el }) {
     const curve = (name) => through(way.map((w) => at.toScreen([w.far, w[name]])));
     const lastInside = way.findLastIndex((w) => w.kl5 >= low && w.kl5 <= high);
     const tangent = way.slice(0, lastInside + 1).map((w) => at.toScreen([w.far, w.kl5]));
-    const dots = [["kl5", ORANGE], ["kl3", GREY], ["refit", BLUE]]
+    const dots = [["kl5", THIRD], ["kl3", GREY], ["refit", INK]]
       .filter(([name]) => found[name] >= low && found[name] <= high)
       .map(([name, fill]) => {
         const [cx, cy] = at.toScreen([found.distance, found[name]]);
@@ -168,16 +168,27 @@ function render({ model, el }) {
       });
     set(plot, { "aria-label": "Change of the loss against the distance moved. " + words() });
     plot.replaceChildren(
-      make("path", { d: curve("refit"), stroke: BLUE, "stroke-width": 5, "stroke-opacity": 0.45, fill: "none" }),
+      make("path", { d: curve("refit"), stroke: INK, "stroke-width": 2.5, fill: "none" }),
       make("path", { d: curve("kl3"), stroke: GREY, "stroke-width": 1.5, fill: "none" }),
-      make("path", { d: through(tangent), stroke: ORANGE, "stroke-width": 2, "stroke-dasharray": "5 3", fill: "none" }),
+      make("path", { d: through(tangent), stroke: THIRD, "stroke-width": 2, "stroke-dasharray": "5 3", fill: "none" }),
       ...dots,
+      ...names(at, tangent),
       ...axes(PLOT, at, {
         across: "distance moved", up: "change of the loss", corner: [0, low],
         ticksAcross: [[0, "0"], [1, "1"], ...(reach > 2.2 ? [[2, "2"]] : [])],
         ticksUp: ticks(low, high).map((v) => [v, v === 0 ? "0" : String(v).replace("-", "−")]),
       }),
     );
+  }
+
+  /** The lines' names at their ends, none on another. */
+  function names(at, tangent) {
+    const last = found.way.at(-1);
+    const end = (name) => at.toScreen([last.far, last[name]]);
+    const places = [["again", ...end("refit"), INK], ["KL (3)", ...end("kl3"), GREY], ["KL (5)", ...tangent.at(-1), THIRD]];
+    places.sort((a, b) => a[2] - b[2]);
+    places.forEach((place, k) => { place[2] = Math.max(place[2] - 5, k ? places[k - 1][2] + 14 : 12); });
+    return places.map(([name, u, v, fill]) => label(u - 2, v, name, { "text-anchor": "end", fill, style: `fill: ${fill}` }));
   }
 
   function words() {
@@ -210,7 +221,7 @@ function render({ model, el }) {
     const point = i === n ? test : points[i];
     const g = make("g", { role: "button" }, make("circle", { class: "halo", r: 13 }), i === n
       ? crossed()
-      : mark(point.y, 4.5, { fill: "#444", stroke: "#fff" }));
+      : mark(point.y, 4.5, { fill: GREY, stroke: PAPER }));
     movable(g, view, plane, {
       where(place) {
         if (place) point.x = place;
@@ -257,21 +268,20 @@ function render({ model, el }) {
     model.save_changes();
   }
 
-  show(el,
-    make("p", {}, "Each arrow shows which way to push a training point to raise the loss at the cross; a long arrow " +
-      "means much. The selected point shows the way down too, in blue. Drag it, or the cross. On the right: orange " +
-      "dashes KL (5), thin grey KL (3), broad blue training again."),
-    make("div", { class: "beside" }, view, plot),
-    says,
-    make("div", { class: "beside controls" },
-      button("push along the arrow", () => push(1)),
-      button("push against it", () => push(-1)),
+  show(el, {
+    intro: "Each orange arrow shows which way to push a training point to raise the loss at the cross; a long arrow " +
+      "means much. The chosen point shows the way down too, in blue. Drag it, or the cross.",
+    stage: view, says,
+    controls: [button("push along the arrow", () => push(1)), button("push against it", () => push(-1))],
+    plots: [plot],
+    more: [
       button("put it back", back),
       button("previous example", () => next(-1)),
       button("next example", () => next(1)),
-    ),
-  );
+    ],
+    reset,
+  });
   update();
 }
 
-export default { render };
+export default { render: again(render) };

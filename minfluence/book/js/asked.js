@@ -1,24 +1,24 @@
 // What questions and their tally share: how they look, text with emphasis, and the way to a section.
 
-import { BLUE, make, OWN_KEYS } from "./elements.js";
+import { FACE, GREY, HELPS, INK, make, OWN_KEYS, PAPER, RULE, SOFT } from "./elements.js";
 
 const STYLE = `
-.ask { background: #fff; color: #222; border: 1px solid #bbb; border-left: 4px solid ${BLUE}; border-radius: 6px;
-  padding: 0.6rem 0.8rem; margin: 0; min-width: 0; box-sizing: border-box; max-width: 720px;
-  font: 16px/1.45 system-ui, sans-serif; overflow-wrap: anywhere; }
-.ask legend { float: left; width: 100%; padding: 0; margin: 0 0 0.5rem; border: 0; font: inherit; font-weight: 600; color: #222; }
+.ask { background: ${PAPER}; color: ${INK}; border: 1px solid ${RULE}; border-left: 4px solid ${GREY}; border-radius: 6px;
+  padding: 0.6rem 0.8rem; margin: 0; min-width: 0; box-sizing: border-box; max-width: var(--live-width, 760px);
+  font-family: ${FACE}; font-size: max(16px, 1em); line-height: 1.45; overflow-wrap: anywhere; }
+.ask legend { float: left; width: 100%; padding: 0; margin: 0 0 0.5rem; border: 0; font: inherit; font-weight: 600; color: ${INK}; }
 .ask legend + * { clear: both; }
 .ask .options { display: flex; flex-direction: column; gap: 0.4rem; }
-.ask button, .ask input { font: inherit; color: #222; border: 1px solid #767676; border-radius: 4px; min-height: 44px;
+.ask button, .ask input { font: inherit; color: ${INK}; border: 1px solid ${GREY}; border-radius: 4px; min-height: 44px;
   box-sizing: border-box; padding: 0.4rem 0.7rem; margin: 0; }
-.ask button { background: #f4f4f4; text-align: left; cursor: pointer; }
+.ask button { background: ${SOFT}; text-align: left; cursor: pointer; }
 .ask .options button { display: grid; grid-template-columns: 1.5em 1fr 1.2em; align-items: center; }
-.ask button.right { background: #e3f1fa; border-color: ${BLUE}; }
-.ask button.wrong { background: #fff; border-style: dashed; }
+.ask button.right { border: 2px solid ${INK}; font-weight: 600; }
+.ask button.wrong { background: ${PAPER}; border-style: dashed; }
 .ask .number { display: flex; flex-wrap: wrap; gap: 0.4rem; align-items: center; }
-.ask input { background: #fff; width: 11em; max-width: 100%; }
-.ask :is(button, input, a):focus-visible { outline: 3px solid ${BLUE}; outline-offset: 1px; }
-.ask a { color: #005a8e; }
+.ask input { background: ${PAPER}; width: 11em; max-width: 100%; }
+.ask :is(button, input, a):focus-visible { outline: 3px solid ${INK}; outline-offset: 1px; }
+.ask a { color: var(--pst-color-link, ${HELPS}); }
 .ask p { margin: 0.5rem 0 0; }
 .ask p:empty { display: none; }
 @media print { .ask .number { display: none; } .ask button { border: 0; background: none; padding: 0; min-height: 0; } }

@@ -4,8 +4,8 @@
 // Node imports this file too: a test compares its numbers with those of the Python package.
 
 import {
-  axes, BLUE, choice, coordinates, dot, INK, make, matrix, movable, norm, ORANGE, picture, plus, set, show, slider,
-  through, times,
+  again, axes, choice, coordinates, dot, INK, label, make, matrix, movable, norm, picture, plus, RULE, set, show, slider,
+  THIRD, through, times,
 } from "./shared.js";
 
 // --- The mathematics: H t = 0, seen from the lowest point -----------------------------------------
@@ -106,10 +106,10 @@ function marks(points, colour, square) {
   return points.map(at);
 }
 
-/** A path with its marks: descent is orange, round and solid, CG blue, square and dashed. */
+/** A path with its marks: descent has round marks, CG squares and dashes. */
 function drawn(points, isCG) {
   const dashes = isCG ? { "stroke-dasharray": "6 4" } : {};
-  const colour = isCG ? BLUE : ORANGE;
+  const colour = isCG ? INK : THIRD;
   const line = make("path", { d: through(points), fill: "none", stroke: colour, "stroke-width": 2, ...dashes });
   return [line, ...marks(points, colour, isCG)];
 }
@@ -120,7 +120,7 @@ const power = (v) => Math.max(Math.log10(Math.max(v, 1e-300)), FLOOR);
 // --- The hands ------------------------------------------------------------------------------------
 
 /** Build the explorable in `el`; `model` is the Python side, or whatever stands in for it. */
-function render({ model, el }) {
+function render({ model, el, reset }) {
   const state = { kappa: model.get("kappa"), start: model.get("start"), steps: model.get("steps") };
   let preset = state.start.length ? "" : "unlucky"; // "" once the start has been dragged
   let found;
@@ -150,8 +150,8 @@ function render({ model, el }) {
     const now = height(found.H, found.descent.path.at(-1));
     const cross = plane.toScreen([0, 0]);
     background.replaceChildren(
-      ...LEVELS.map((share) => contour(found.H, state.kappa, share * top, { stroke: "#ccc" })),
-      contour(found.H, state.kappa, now, { stroke: ORANGE, "stroke-opacity": 0.6 }),
+      ...LEVELS.map((share) => contour(found.H, state.kappa, share * top, { stroke: RULE })),
+      contour(found.H, state.kappa, now, { stroke: THIRD, "stroke-opacity": 0.6 }),
     );
     const screen = ({ path }) => path.map(plane.toScreen);
     paths.replaceChildren(
@@ -165,7 +165,7 @@ function render({ model, el }) {
   function drawResiduals() {
     const curve = ({ residuals }) => residuals.map((r, k) => plot.toScreen([k, power(r)]));
     chart.replaceChildren(
-      make("path", { d: through([[0, 0], [12, 0]].map(plot.toScreen)), stroke: "#ccc" }),
+      make("path", { d: through([[0, 0], [12, 0]].map(plot.toScreen)), stroke: RULE }),
       ...axes(PLOT, plot, {
         across: "step",
         up: "relative residual",
@@ -175,8 +175,19 @@ function render({ model, el }) {
       }),
       ...drawn(curve(found.descent), false),
       ...drawn(curve(found.cg), true),
+      ...names(curve(found.descent).at(-1), curve(found.cg).at(-1)),
     );
     set(chart, { "aria-label": `Relative residual against step. ${residualWords()}` });
+  }
+
+  /** The two names at the ends of their curves: the upper one above. */
+  function names(descent, cg) {
+    const above = descent[1] <= cg[1];
+    const at = ([u, v], up) => [Math.min(u, PLOT.width - 34), up || v > PLOT.height - 80 ? v - 10 : v + 20];
+    return [
+      label(...at(descent, above), "descent", { "text-anchor": "middle", style: `fill: ${THIRD}` }),
+      label(...at(cg, !above), "CG", { "text-anchor": "middle" }),
+    ];
   }
 
   const residualWords = () => `Relative residual: descent ${found.descent.residuals.at(-1).toPrecision(2)}, ` +
@@ -227,14 +238,12 @@ function render({ model, el }) {
   kappas.set(state.kappa);
   steps.set(state.steps);
   starts.set(preset);
-  show(el,
-    make("p", {}, "Both want to reach the cross from the black dot: steepest descent in orange, conjugate " +
-      "gradients in blue. Drag the dot. Is there a start from which descent is as quick?"),
-    make("div", { class: "beside controls" }, kappas.element, steps.element, starts.element),
-    make("div", { class: "beside" }, view, chart),
-    says,
-  );
+  show(el, {
+    intro: "Both want to reach the cross from the large dot: steepest descent with purple dots, conjugate gradients (CG) " +
+      "with squares and dashes. Drag the dot. Is there a start from which descent is as quick?",
+    stage: view, says, controls: [kappas.element, steps.element], plots: [chart], more: [starts.element], reset,
+  });
   update();
 }
 
-export default { render };
+export default { render: again(render) };

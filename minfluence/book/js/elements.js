@@ -1,6 +1,20 @@
 // What all widgets share. Each widget is one file, so Python puts this text where a module imports it.
 
-export const [BLUE, ORANGE, GREY, INK] = ["#0072B2", "#D55E00", "#777", "#222"];
+// The page's colours, and what they are where no page says it: minfluence/book/style.py tells their
+// meaning, and a test compares the two.
+export const [PAPER, INK, GREY, RULE, SOFT, HELPS, HARMS, THIRD] = [
+  "var(--paper, #ffffff)",
+  "var(--ink, #222222)",
+  "var(--grey, #6b6b6b)",
+  "var(--rule, #c8c8c8)",
+  "var(--soft, #f3f4f5)",
+  "var(--helps, #0072b2)",
+  "var(--harms, #d55e00)",
+  "var(--third, #7a5195)",
+];
+
+/** The page's typeface. */
+export const FACE = "var(--pst-font-family-base, system-ui, sans-serif)";
 
 /** JupyterLab leaves the keys to an element with this attribute. */
 export const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };

@@ -4,8 +4,8 @@
 // Node imports this file too: a test compares its numbers with those of the Python package.
 
 import {
-  agreement, axes, button, choice, coordinates, crossed, dot, HARMS, HELPS, INK, kind, make, mark, movable, picture,
-  pointsOf, set, show, signed, solve, testOf, through,
+  again, agreement, axes, button, choice, coordinates, crossed, dot, GREY, HARMS, HELPS, INK, kind, make, mark, movable, PAPER,
+  picture, pointsOf, set, show, signed, solve, testOf, through,
 } from "./shared.js";
 import { boundary, fit, loss, lossGradient, risk, weighted } from "./linear.js";
 
@@ -46,7 +46,7 @@ const plane = coordinates(PLANE);
 // --- The hands ------------------------------------------------------------------------------------
 
 /** Build the explorable in `el`; `model` is the Python side, or whatever stands in for it. */
-function render({ model, el }) {
+function render({ model, el, reset }) {
   const start = () => ({
     points: pointsOf(model),
     test: testOf(model),
@@ -96,7 +96,7 @@ function render({ model, el }) {
       const halo = make("circle", { class: "halo", r: Math.max(radius + 4, 12) });
       g.replaceChildren(halo, isTest
         ? crossed()
-        : mark(point.y, radius, { fill: effect < 0 ? HARMS : HELPS, stroke: "#fff" }));
+        : mark(point.y, radius, { fill: effect < 0 ? HARMS : HELPS, stroke: PAPER }));
     });
   }
 
@@ -106,12 +106,12 @@ function render({ model, el }) {
     const at = coordinates({ ...PLOT, x: [low, high], y: [low, high] });
     const dots = state.points.map((point, i) => make("g",
       { transform: `translate(${at.toScreen([found.predicted[i], found.actual[i]])})` },
-      mark(point.y, i === selected ? 6 : 3.2, { fill: found.predicted[i] < 0 ? HARMS : HELPS, stroke: "#fff" })));
+      mark(point.y, i === selected ? 6 : 3.2, { fill: found.predicted[i] < 0 ? HARMS : HELPS, stroke: PAPER })));
     const words = `Actual against predicted change of the loss for ${state.points.length} points: ` +
       `Pearson ${found.pearson.toFixed(3)}, slope ${found.slope.toFixed(2)}.`;
     set(plot, { "aria-label": words });
     plot.replaceChildren(
-      make("path", { d: through([[low, low], [high, high]].map(at.toScreen)), stroke: "#777" }),
+      make("path", { d: through([[low, low], [high, high]].map(at.toScreen)), stroke: GREY }),
       ...axes(PLOT, at, { across: "predicted change of loss", up: "actual change of loss" }),
       ...dots,
     );
@@ -211,21 +211,16 @@ function render({ model, el }) {
     selected = name === "outlier" ? state.points.length - 1 : 0;
     rebuild();
   });
-  show(el,
-    make("p", {}, "Blue helps the prediction at the cross, orange harms it; larger is more. " +
-      "Drag a point, or the cross. Which point matters most? Guess before you drag."),
-    make("div", { class: "beside" }, view, plot),
-    says,
-    make("div", { class: "beside" },
-      button("previous point", () => next(-1)),
-      button("next point", () => next(1)),
-      button("other class", relabel),
-      button("remove", remove),
-      button("add", add),
-      scenario.element,
-    ),
-  );
+  show(el, {
+    intro: "Blue helps the prediction at the cross, orange harms it; larger is more. " +
+      "Drag a point, or the cross. Which point matters most? Guess before you drag.",
+    stage: view, says,
+    controls: [button("previous point", () => next(-1)), button("next point", () => next(1)), scenario.element],
+    plots: [plot],
+    more: [button("other class", relabel), button("remove", remove), button("add", add)],
+    reset,
+  });
   update();
 }
 
-export default { render };
+export default { render: again(render) };

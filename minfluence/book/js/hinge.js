@@ -4,8 +4,8 @@
 // Node imports this file too: a test compares its numbers with those of the Python package.
 
 import {
-  agreement, axes, BLUE, button, coordinates, crossed, dot, GREY, HARMS, HELPS, INK, kind, make, mark, matrix,
-  movable, ORANGE, picture, set, show, signed, slider, solve, testOf, through,
+  again, agreement, axes, button, coordinates, crossed, dot, GREY, HARMS, HELPS, INK, kind, label, make, mark, matrix,
+  movable, PAPER, picture, set, show, signed, slider, solve, testOf, THIRD, through,
 } from "./shared.js";
 
 // --- The mathematics: a support vector machine in the plane ---------------------------------------
@@ -72,7 +72,7 @@ function across([a, b, c], level) {
 // --- The hands ------------------------------------------------------------------------------------
 
 /** Build the explorable in `el`; `model` is the Python side, or whatever stands in for it. */
-function render({ model, el }) {
+function render({ model, el, reset }) {
   const machine = Object.fromEntries(["X", "y", "theta", "without", "l2"].map((name) => [name, model.get(name)]));
   const n = machine.X.length;
   const test = testOf(model);
@@ -108,9 +108,9 @@ function render({ model, el }) {
     const most = Math.max(...found.resists);
     const strip = (side) => {
       const [[a, b], [c, d]] = [1 - NEAR * t, 1 + NEAR * t].map((s) => across(theta, side * s));
-      return make("path", { d: `${through([a, b, d, c])}Z`, fill: ORANGE, "fill-opacity": 0.15 });
+      return make("path", { d: `${through([a, b, d, c])}Z`, fill: THIRD, "fill-opacity": 0.15 });
     };
-    const kink = (side) => make("path", { d: through(across(theta, side)), stroke: ORANGE, "stroke-dasharray": "3 3" });
+    const kink = (side) => make("path", { d: through(across(theta, side)), stroke: THIRD, "stroke-dasharray": "3 3" });
     band.replaceChildren(
       strip(1), strip(-1), kink(1), kink(-1),
       make("path", { d: through(across(theta, 0)), stroke: INK, "stroke-width": 1.5 }),
@@ -122,8 +122,8 @@ function render({ model, el }) {
         class: `point${i === selected ? " selected" : ""}`,
         "aria-label": `Example ${i}, a ${kind(y[i])}, margin ${found.margins[i].toFixed(2)}`,
       });
-      const fill = part > 0.02 ? ORANGE : GREY;
-      g.lastChild.replaceWith(mark(y[i], 3.5 + 4 * Math.sqrt(part), { fill, stroke: "#fff" }));
+      const fill = part > 0.02 ? THIRD : GREY;
+      g.lastChild.replaceWith(mark(y[i], 3.5 + 4 * Math.sqrt(part), { fill, stroke: PAPER }));
     });
     set(cross, {
       transform: `translate(${plane.toScreen(state.test.x)})`,
@@ -146,9 +146,12 @@ function render({ model, el }) {
     };
     losses.replaceChildren(
       line(fine, (s) => smoothHinge(s, t), { stroke: INK }),
-      line(fine, (s) => share(s, t), { stroke: BLUE, "stroke-dasharray": "5 4" }),
-      line(fine, (s) => 4 * t * curvature(s, t), { stroke: ORANGE }),
+      line(fine, (s) => share(s, t), { stroke: GREY, "stroke-dasharray": "5 4" }),
+      line(fine, (s) => 4 * t * curvature(s, t), { stroke: THIRD }),
       ...found.margins.map(tick),
+      label(...axis.toScreen([-0.75, 1.9]), "loss"),
+      label(...axis.toScreen([-1.75, 1.12]), "slope", { class: "quiet" }),
+      label(...axis.toScreen([1.35, 0.8]), "curvature", { style: `fill: ${THIRD}` }),
       ...axes(AXIS, axis, {
         across: "margin",
         up: "loss, or share",
@@ -168,7 +171,7 @@ function render({ model, el }) {
     const at = coordinates({ ...PLOT, x: [-reach, reach], y: [-reach, reach] });
     const clipped = found.predicted.map((p) => Math.min(Math.max(p, -reach), reach));
     const dots = clipped.map((p, i) => make("g", { transform: `translate(${at.toScreen([p, found.actual[i]])})` },
-      mark(machine.y[i], i === selected ? 6 : 3.2, { fill: p < 0 ? HARMS : HELPS, stroke: "#fff" })));
+      mark(machine.y[i], i === selected ? 6 : 3.2, { fill: p < 0 ? HARMS : HELPS, stroke: PAPER })));
     plot.replaceChildren(
       make("path", { d: through([[-reach, -reach], [reach, reach]].map(at.toScreen)), stroke: GREY }),
       ...axes(PLOT, at, {
@@ -231,22 +234,25 @@ function render({ model, el }) {
     tell();
   });
   temperatures.set(state.temperature);
-  show(el,
-    make("p", {}, "Orange points hold the parameters back: their margin is near the kink (dotted lines), in the band that grows " +
-      "with the temperature. First plot: the smooth hinge in black, its slope dashed, its curvature in orange, both " +
-      "as shares of their largest. Click a point to see what it does; drag the cross, the test point."),
-    make("div", { class: "beside controls" }, temperatures.element,
+  show(el, {
+    intro: "Purple points hold the parameters back: their margin is near the kink (dotted lines), in the band that grows " +
+      "with the temperature. Slope and curvature of the smooth hinge are drawn as shares of their largest. Tap a point " +
+      "to see what it does; drag the cross, the test point.",
+    stage: view, says,
+    controls: [temperatures.element],
+    plots: [losses, plot],
+    more: [
       button("previous example", () => choose(selected - 1)),
       button("next example", () => choose(selected + 1)),
       button("other class", () => {
         state.test.y = -state.test.y;
         update();
         tell();
-      })),
-    make("div", { class: "beside" }, view, make("div", {}, losses, plot)),
-    says,
-  );
+      }),
+    ],
+    reset,
+  });
   update();
 }
 
-export default { render };
+export default { render: again(render) };

@@ -4,27 +4,12 @@
 // Node imports this file too: a test compares its numbers with those of the Python package.
 
 import {
-  axes, BLUE, button, coordinates, GREY, INK, make, movable, ORANGE, picture, set, show, signed, slider, through,
+  again, axes, button, coordinates, GREY, INK, label, make, movable, PAPER, picture, RULE, set, show, signed, slider,
+  through,
 } from "./shared.js";
+import { fit, height } from "./regression.js";
 
 // --- The mathematics: least squares with an intercept ---------------------------------------------
-
-const mean = (v) => v.reduce((s, x) => s + x, 0) / v.length;
-
-/** The line of least squares, [height at 0, slope], and what the formulas need; null if it is not one line. */
-export function fit(x, y) {
-  const [x0, y0] = [mean(x), mean(y)];
-  let [xx, xy] = [0, 0];
-  x.forEach((v, i) => {
-    xx += (v - x0) ** 2;
-    xy += (v - x0) * (y[i] - y0);
-  });
-  if (xx < 1e-9) return null; // all points one above the other
-  const slope = xy / xx;
-  return { theta: [y0 - slope * x0, slope], x0, xx };
-}
-
-export const height = ([a, b], x) => a + b * x;
 
 /** Everything the picture shows; null where all points stand one above the other. */
 export function explore({ x, y, place }) {
@@ -54,7 +39,7 @@ export function outlier({ x, y }, i, place, distance) {
 // --- The picture ----------------------------------------------------------------------------------
 
 const PLANE = { width: 360, height: 320, x: [-0.6, 10.6], y: [-3, 11] };
-const PLOT = { width: 250, height: 240, margin: 42 };
+const PLOT = { width: 280, height: 260, margin: 48 };
 const PLACES = Array.from({ length: 21 }, (_, k) => k / 2);
 const FLOOR = -2.9; // where the bars of leverage stand
 const FULL = 2.6; // and how high a leverage of 1 is
@@ -65,7 +50,7 @@ const sign = (v) => signed(v, 2);
 // --- The hands ------------------------------------------------------------------------------------
 
 /** Build the explorable in `el`; `model` is the Python side, or whatever stands in for it. */
-function render({ model, el }) {
+function render({ model, el, reset }) {
   const first = { x: [...model.get("x")], y: [...model.get("y")] };
   const n = first.x.length;
   const state = { x: [...first.x], y: [...first.y], place: model.get("place"), selected: model.get("selected") };
@@ -95,19 +80,19 @@ function render({ model, el }) {
     const bar = (i) => {
       const [u, bottom] = plane.toScreen([x[i], FLOOR]);
       const top = plane.toScreen([x[i], FLOOR + FULL * found.leverage[i]])[1];
-      const fill = i === selected ? INK : "#bbb";
+      const fill = i === selected ? INK : RULE;
       return make("rect", { x: u - 4, y: top, width: 8, height: Math.max(bottom - top, 1), fill });
     };
     const string = (i) => make("path", {
       d: through([[x[i], y[i]], [x[i], height(found.theta, x[i])]].map(plane.toScreen)),
-      stroke: found.residual[i] < 0 ? ORANGE : BLUE, "stroke-width": 2,
+      stroke: i === selected ? INK : GREY, "stroke-width": 2,
     });
     const [markedX, floor] = plane.toScreen([place, FLOOR + FULL]);
     const gone = found.without[selected];
     lines.replaceChildren(
-      make("path", { d: `M0 ${floor}H${PLANE.width}`, stroke: "#ddd" }),
-      make("text", { x: 4, y: floor + 14 }, "leverage 1"),
-      make("text", { x: 4, y: PLANE.height - 4 }, "0"),
+      make("path", { d: `M0 ${floor}H${PLANE.width}`, stroke: RULE }),
+      label(4, floor + 14, "leverage 1"),
+      label(4, PLANE.height - 4, "0"),
       make("path", { d: `M${markedX} 0V${floor}`, stroke: GREY, "stroke-dasharray": "2 4" }),
       ...x.map((_, i) => bar(i)),
       ...x.map((_, i) => string(i)),
@@ -123,9 +108,9 @@ function render({ model, el }) {
         tabindex: chosen ? 0 : -1,
         "aria-label": `Point ${i + 1}, leverage ${found.leverage[i].toFixed(2)}, residual ${sign(found.residual[i])}`,
       });
-      const fill = found.residual[i] < 0 ? ORANGE : BLUE;
+      const fill = chosen ? INK : GREY;
       g.replaceChildren(make("circle", { class: "halo", r: Math.max(r + 4, 12) }),
-        make("circle", { r, fill, stroke: "#fff" }));
+        make("circle", { r, fill, stroke: PAPER }));
     });
   }
 
@@ -143,7 +128,7 @@ function render({ model, el }) {
     const tick = reach > 2 ? Math.floor(reach / 1.15) : 0.5;
     const ticks = [-tick, 0, tick].map((v) => [v, `${v}`]);
     plot.replaceChildren(
-      ...seen.map(([, , i]) => make("path", { d: ray(steep(i)), stroke: "#ddd" })),
+      ...seen.map(([, , i]) => make("path", { d: ray(steep(i)), stroke: RULE })),
       make("path", { d: ray(1), stroke: GREY, "stroke-dasharray": "4 4" }),
       ...(found.without[selected] ? [make("path", { d: ray(steep(selected)), stroke: INK, "stroke-width": 1.5 })] : []),
       ...axes(PLOT, at, {
@@ -155,8 +140,8 @@ function render({ model, el }) {
       }),
       ...[...seen].sort((a, b) => (a[2] === selected) - (b[2] === selected)).map(([p, a, i]) => {
         const [cx, cy] = at.toScreen([p, a]);
-        const fill = found.residual[i] < 0 ? ORANGE : BLUE;
-        return make("circle", { cx, cy, r: i === selected ? 7 : 4, fill, stroke: i === selected ? INK : "#fff" });
+        const fill = i === selected ? INK : GREY;
+        return make("circle", { cx, cy, r: i === selected ? 7 : 4, fill, stroke: PAPER });
       }),
     );
     set(plot, { "aria-label": `Change of the line at ${state.place} without each of ${n} points, actual against ` +
@@ -207,23 +192,23 @@ function render({ model, el }) {
     model.save_changes();
   }
 
-  const at = slider("place where we look at the line", PLACES, String, (place) => changed({ place }));
+  const at = slider("place we look at", PLACES, String, (place) => changed({ place }));
   at.set(state.place);
   const last = first.x.indexOf(Math.max(...first.x));
   const middle = (Math.max(...first.x) + Math.min(...first.x)) / 2;
   const put = (place) => () => changed({ ...outlier(first, last, place, -4), selected: last });
   const go = (by) => () => changed({ selected: (state.selected + by + n) % n });
-  show(el,
-    make("p", {}, "Drag a point. Its string to the line is the residual e, the bar under it the leverage h, its size " +
+  show(el, {
+    intro: "Drag a point. Its string to the line is the residual e, the bar under it the leverage h, its size " +
       "Cook's distance. Dashed: the line without the chosen point. The plot shows for each point how far the line " +
-      "at the dotted place moves without it."),
-    make("div", { class: "beside controls" }, at.element, button("previous point", go(-1)), button("next point", go(1)),
-      button("outlier in the middle", put(middle)), button("outlier at the end", put(first.x[last])),
-      button("as it was", () => changed({ x: [...first.x], y: [...first.y], selected: model.get("selected") }))),
-    make("div", { class: "beside" }, view, plot),
-    says,
-  );
+      "at the dotted place moves without it.",
+    stage: view, says,
+    controls: [button("outlier in the middle", put(middle)), button("outlier at the end", put(first.x[last]))],
+    plots: [plot],
+    more: [at.element, button("previous point", go(-1)), button("next point", go(1))],
+    reset,
+  });
   update();
 }
 
-export default { render };
+export default { render: again(render) };

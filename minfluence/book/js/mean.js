@@ -4,7 +4,8 @@
 // Node imports this file too: a test compares its numbers with those of the Python package.
 
 import {
-  axes, BLUE, button, coordinates, GREY, INK, make, movable, ORANGE, picture, set, show, signed, slider, through,
+  again, axes, button, coordinates, GREY, HALO, INK, label, make, movable, PAPER, picture, RULE, set, show, signed, slider,
+  through,
 } from "./shared.js";
 
 // --- The mathematics ------------------------------------------------------------------------------
@@ -43,7 +44,7 @@ const ROW = 20;
 const TOP = 14; // the middle of the first row
 const HIGHEST = 100;
 const WEIGHTS = Array.from({ length: 41 }, (_, k) => k / 20);
-const PLOT = { width: 250, height: 230, margin: 42, x: [-0.15, 2.1] };
+const PLOT = { width: 280, height: 250, margin: 46, x: [-0.15, 2.1] };
 
 const sign = (v, digits = 2) => signed(v, digits);
 const counted = (w) => `${w.toFixed(2)}${w === 0 ? " (gone)" : w === 1 ? " (as it is)" : w === 2 ? " (twice)" : ""}`;
@@ -51,7 +52,7 @@ const counted = (w) => `${w.toFixed(2)}${w === 0 ? " (gone)" : w === 1 ? " (as i
 // --- The hands ------------------------------------------------------------------------------------
 
 /** Build the explorable in `el`; `model` is the Python side, or whatever stands in for it. */
-function render({ model, el }) {
+function render({ model, el, reset }) {
   const names = model.get("names");
   const n = names.length;
   const state = { incomes: [...model.get("incomes")], selected: model.get("selected"), weight: model.get("weight") };
@@ -82,10 +83,9 @@ function render({ model, el }) {
   function drawBeam() {
     const { incomes, selected, weight } = state;
     const tick = (x, from, to, attributes) => make("path", { d: `M${across(x)} ${from}V${to}`, ...attributes });
-    const label = (x, y, text, anchor = "middle") => make("text", { x, y, "text-anchor": anchor }, text);
     rods.replaceChildren(
       tick(found.now, 4, ground, { stroke: INK, "stroke-dasharray": "2 4" }),
-      ...incomes.map((x, i) => tick(x, TOP + i * ROW, ground, { stroke: i === selected ? INK : "#ccc" })),
+      ...incomes.map((x, i) => tick(x, TOP + i * ROW, ground, { stroke: i === selected ? INK : RULE })),
       make("path", { d: `M4 ${ground}H${BEAM.width - 4}`, stroke: INK, "stroke-width": 3 }),
     );
     const at = across(found.now);
@@ -94,16 +94,16 @@ function render({ model, el }) {
       make("path", { d: `M${at} ${ground + 2}l9 16h-18Z`, fill: INK }),
       ...[0, 20, 40, 60, 80, 100].flatMap((x) => (Math.abs(across(x) - at) < 16 ? [] : [
         tick(x, ground, ground + 4, { stroke: INK }),
-        label(across(x), ground + 16, `${x}`),
+        label(across(x), ground + 16, `${x}`, { "text-anchor": "middle" }),
       ])),
       ...found.without.map((m, i) =>
         tick(m, ground + 26, ground + 38, { stroke: i === selected ? INK : GREY, "stroke-width": i === selected ? 3 : 1 })),
-      label(Math.max(...found.without.map(across)) + 8, ground + 36, `mean without each`, "start"),
-      make("path", { d: `M${low} ${ground + 46}v8m0-4H${high}m0-4v8`, stroke: BLUE, "stroke-width": 2, fill: "none" }),
-      label(high + 8, ground + 55, `mean ± standard error`, "start"),
+      label(Math.max(...found.without.map(across)) + 8, ground + 36, "mean without each"),
+      make("path", { d: `M${low} ${ground + 46}v8m0-4H${high}m0-4v8`, stroke: GREY, "stroke-width": 2, fill: "none" }),
+      label(high + 8, ground + 55, "mean ± standard error"),
       ...incomes.map((x, i) => make("text", {
         x: across(x) + 13, y: TOP + i * ROW + 4, "font-weight": i === selected ? 700 : 400,
-        stroke: "#fff", "stroke-width": 3, "paint-order": "stroke", "pointer-events": "none",
+        ...HALO, "pointer-events": "none",
       }, `${names[i]} ${x}`)),
     );
     marks.forEach((g, i) => {
@@ -121,7 +121,7 @@ function render({ model, el }) {
         make("circle", { class: "halo", r: 10 }),
         make("circle", {
           r: 7 * Math.sqrt(size || 1),
-          fill: incomes[i] < found.mean ? ORANGE : BLUE,
+          fill: chosen ? INK : GREY,
           ...(size ? {} : { "fill-opacity": 0.15, stroke: INK, "stroke-dasharray": "2 2" }),
         }),
       );
@@ -143,7 +143,7 @@ function render({ model, el }) {
     const ticks = [];
     for (let v = Math.ceil(y[0] / step) * step; v <= y[1]; v += step) ticks.push([v, `${v}`]);
     plot.replaceChildren(
-      make("path", { d: through([[1, y[0]], [1, y[1]]].map(at.toScreen)), stroke: "#ddd" }),
+      make("path", { d: through([[1, y[0]], [1, y[1]]].map(at.toScreen)), stroke: RULE }),
       ...axes(PLOT, at, {
         across: `weight of ${names[state.selected]}`,
         up: "mean income, thousands",
@@ -153,10 +153,13 @@ function render({ model, el }) {
       }),
       make("path", { d: through(tangent), stroke: GREY, "stroke-width": 2, "stroke-dasharray": "6 4" }),
       make("path", { d: through(curve), stroke: INK, "stroke-width": 2, fill: "none" }),
-      dot(0, found.mean - found.slope, { fill: "#fff", stroke: GREY, "stroke-width": 2 }),
+      label(...at.toScreen([2.08, found.mean + 1.08 * found.slope]), "tangent", {
+        "text-anchor": "end", class: "quiet", dy: found.slope > 0 ? -8 : 18,
+      }),
+      dot(0, found.mean - found.slope, { fill: PAPER, stroke: GREY, "stroke-width": 2 }),
       dot(0, found.without[state.selected], { fill: INK }),
-      dot(state.weight, found.tangent, { fill: "#fff", stroke: GREY, "stroke-width": 2 }),
-      dot(state.weight, found.now, { fill: BLUE }),
+      dot(state.weight, found.tangent, { fill: PAPER, stroke: GREY, "stroke-width": 2 }),
+      dot(state.weight, found.now, { fill: INK }),
     );
     set(plot, { "aria-label": `The mean against the weight of ${names[state.selected]}, a curve, and its tangent at ` +
       `weight 1. At weight 0 the curve is at ${found.without[state.selected].toFixed(2)}, the tangent at ` +
@@ -221,15 +224,13 @@ function render({ model, el }) {
     choose(state.selected + by);
     changed({});
   };
-  show(el,
-    make("p", {}, "The beam balances at the mean (triangle). Drag an income, or choose one and turn its weight: blue " +
-      "ones pull the mean up, orange ones down. The plot shows the mean as that weight changes, and its tangent, dashed."),
-    make("div", { class: "beside controls" }, weights.element, button("previous person", go(-1)),
-      button("next person", go(1))),
-    make("div", { class: "beside" }, view, plot),
-    says,
-  );
+  show(el, {
+    intro: "The beam balances at the mean (triangle). Drag an income, or choose one and turn its weight: those right of " +
+      "the triangle pull the mean up. The plot shows the mean as that weight changes, and its tangent, dashed.",
+    stage: view, says, controls: [weights.element], plots: [plot],
+    more: [button("previous person", go(-1)), button("next person", go(1))], reset,
+  });
   update();
 }
 
-export default { render };
+export default { render: again(render) };

@@ -4,8 +4,8 @@
 // Node imports this file too: a test compares its numbers with those of the Python package.
 
 import {
-  axes, BLUE, button, cholesky, coordinates, dot, GREY, INK, make, matrix, norm, ORANGE, picture, plus, set, show,
-  slider, solve, through, times,
+  again, axes, button, cholesky, coordinates, dot, GREY, INK, make, matrix, norm, PAPER, picture, plus, RULE, set, show,
+  slider, solve, THIRD, through, times,
 } from "./shared.js";
 
 // --- The mathematics: H x = b with H = mean of w_i x_i x_iᵀ + l2 I ---------------------------------
@@ -206,7 +206,7 @@ function short(v) {
 // --- The hands ------------------------------------------------------------------------------------
 
 /** Build the explorable in `el`; `model` is the Python side, or whatever stands in for it. */
-function render({ model, el }) {
+function render({ model, el, reset }) {
   const problem = { X: model.get("X"), w: model.get("curvature"), b: model.get("b"), l2: model.get("l2") };
   const M = mostCurved(problem);
   const knobs = ["scale", "depth", "repeats", "seed"];
@@ -233,17 +233,17 @@ function render({ model, el }) {
     const dots = found.last.map((x) => `M${at(x)}h0`).join(""); // one element, however many there are
     const [[u0, v0], [width, height]] = [at([0, 0]), [PLANE.width, PLANE.height]];
     const parts = [
-      make("path", { d: `M0 ${v0}H${width}M${u0} 0V${height}`, stroke: "#ddd" }), // where a component is 0
-      make("path", { d: through(found.runs[0].map(at)), fill: "none", stroke: "#bbb" }),
+      make("path", { d: `M0 ${v0}H${width}M${u0} 0V${height}`, stroke: RULE }), // where a component is 0
+      make("path", { d: through(found.runs[0].map(at)), fill: "none", stroke: GREY, "stroke-opacity": 0.6 }),
       make("path", { d: through(found.centre.map(at)), fill: "none", stroke: INK, "stroke-dasharray": "5 4" }),
       make("path", { d: dots, stroke: GREY, "stroke-width": 6, "stroke-linecap": "round", "stroke-opacity": 0.7 }),
-      make("path", { d: ring(found.centre.at(-1), covariance, at), fill: "none", stroke: ORANGE, "stroke-width": 2 }),
-      make("path", { d: "M-6 0L0-6L6 0L0 6Z", transform: `translate(${centre})`, fill: "#fff", stroke: INK }),
+      make("path", { d: ring(found.centre.at(-1), covariance, at), fill: "none", stroke: THIRD, "stroke-width": 2 }),
+      make("path", { d: "M-6 0L0-6L6 0L0 6Z", transform: `translate(${centre})`, fill: PAPER, stroke: INK }),
       make("path", { d: "M-7-7L7 7M-7 7L7-7", transform: `translate(${cross})`, stroke: INK, "stroke-width": 2.5 }),
     ];
     if (found.estimate) {
       const [u, v] = at(found.estimate);
-      parts.push(make("rect", { x: u - 5, y: v - 5, width: 10, height: 10, fill: BLUE, stroke: "#fff" }));
+      parts.push(make("rect", { x: u - 5, y: v - 5, width: 10, height: 10, fill: INK, stroke: PAPER }));
     }
     plane.replaceChildren(...parts,
       make("text", { x: 6, y: PLANE.height - 6 }, "first two components of the estimate"));
@@ -254,9 +254,9 @@ function render({ model, el }) {
     const size = norm(found.truth);
     const single = (path) => path.map((x) => norm(plus(x, -1, found.truth)) / size);
     chart.replaceChildren(
-      ...found.runs.slice(0, SHOWN).map((path) => curve(single(path), { stroke: "#ccc" })),
-      curve(found.typical, { stroke: ORANGE, "stroke-width": 2 }),
-      curve(found.errors, { stroke: BLUE, "stroke-width": 2.5 }),
+      ...found.runs.slice(0, SHOWN).map((path) => curve(single(path), { stroke: RULE })),
+      curve(found.typical, { stroke: THIRD, "stroke-width": 2 }),
+      curve(found.errors, { stroke: INK, "stroke-width": 2.5 }),
       curve(found.bias, { stroke: INK, "stroke-dasharray": "5 4" }),
       ...axes(PLOT, plot, {
         across: "step",
@@ -309,16 +309,14 @@ function render({ model, el }) {
   scales.set(state.scale);
   depths.set(state.depth);
   repeats.set(state.repeats);
-  show(el,
-    make("p", {}, "Grey: single runs. Blue square and line: their mean. Dashed: the truncated series, on which " +
-      "they are right on average. Orange: where such means lie (two standard deviations), and their typical " +
-      "error. Cross: the solution. M is the largest curvature of any example."),
-    make("div", { class: "beside controls" }, scales.element, depths.element, repeats.element,
-      button("draw again", () => changed({ seed: state.seed + 1 }))),
-    make("div", { class: "beside" }, plane, chart),
-    says,
-  );
+  show(el, {
+    intro: "Grey: single runs. Square and solid line: their mean. Dashed: the truncated series, on which they are right " +
+      "on average. Purple: where such means lie (two standard deviations), and their typical error. Cross: the " +
+      "solution. M is the largest curvature of any example.",
+    stage: plane, says, controls: [scales.element], plots: [chart],
+    more: [depths.element, repeats.element, button("draw again", () => changed({ seed: state.seed + 1 }))], reset,
+  });
   update();
 }
 
-export default { render };
+export default { render: again(render) };

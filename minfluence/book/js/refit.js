@@ -5,11 +5,11 @@
 // Node imports this file too: a test compares its numbers with those of the Python package.
 
 import {
-  axes, BLUE, button, choice, coordinates, crossed, dot, INK, make, norm, ORANGE, picture, plus, pointsOf, set, show,
-  slider, solve, through, times,
+  again, axes, button, choice, coordinates, crossed, dot, INK, label, make, norm, picture, plus, pointsOf, RULE, set, show,
+  slider, solve, THIRD, through, times, titled,
 } from "./shared.js";
 import { fit, LOSSES, lossGradient, risk, weighted } from "./linear.js";
-import { framed, levelLines, pane, PANES, planeOf, stretched } from "./refits.js";
+import { framed, levelLines, planeOf, stretched } from "./refits.js";
 
 // --- The mathematics ------------------------------------------------------------------------------
 
@@ -46,9 +46,9 @@ const plot = coordinates(PLOT);
 
 const line = (d, attributes) => make("path", { d, fill: "none", ...attributes });
 
-/** A walk with its marks: chord steps are orange, round and solid, Newton's blue, square and dashed. */
+/** A walk with its marks: chord steps are round and solid, Newton's square and dashed. */
 function drawn(points, isNewton) {
-  const colour = isNewton ? BLUE : ORANGE;
+  const colour = isNewton ? INK : THIRD;
   const marks = points.map(([u, v]) => isNewton
     ? make("rect", { x: u - 4, y: v - 4, width: 8, height: 8, fill: colour })
     : make("circle", { cx: u, cy: v, r: 4, fill: colour }));
@@ -56,13 +56,17 @@ function drawn(points, isNewton) {
   return [line(through(points), { stroke: colour, "stroke-width": 2, ...dashes }), ...marks];
 }
 
+/** A name at the end of a curve. */
+const named = ([u, v], name, below, attributes) =>
+  label(Math.min(u + 6, PLOT.width - 48), Math.min(v + below, PLOT.height - 52), name, attributes);
+
 const power = (v) => Math.min(Math.max(Math.log10(Math.max(v, 1e-300)), FLOOR), 0.4);
 const small = (v) => (v < 1e-12 ? "below 1e-12" : v.toPrecision(2));
 
 // --- The hands ------------------------------------------------------------------------------------
 
 /** Build the explorable in `el`; `model` is the Python side, or whatever stands in for it. */
-function render({ model, el }) {
+function render({ model, el, reset }) {
   const points = pointsOf(model);
   const l2 = model.get("l2");
   const state = { example: model.get("example"), weight: model.get("weight"), model: model.get("loss") };
@@ -72,8 +76,8 @@ function render({ model, el }) {
   const order = points.map((_, i) => i).sort((a, b) => far[b] - far[a]);
   let found;
 
-  const space = picture("pane", THETA, { role: "img" });
-  const chart = picture("pane", PLOT, { role: "img" });
+  const space = picture("plane", THETA, { role: "img" });
+  const chart = picture("plot", PLOT, { role: "img" });
   const says = make("p", { class: "says", "aria-live": "polite" });
 
   function update() {
@@ -101,7 +105,7 @@ function render({ model, el }) {
     const moved = (ring) => ring.map(([u, v]) => at.toScreen([u + a, v + b]));
     const [end, start] = [[a, b], [0, 0]].map(at.toScreen);
     space.replaceChildren(
-      ...rings.map((ring) => line(`${through(moved(ring))}Z`, { stroke: "#ccc" })),
+      ...rings.map((ring) => line(`${through(moved(ring))}Z`, { stroke: RULE })),
       ...drawn(screen(shown.chord), false),
       ...drawn(screen(shown.newton), true),
       crossed(7, { transform: `translate(${end})`, "stroke-width": 2.5 }),
@@ -123,6 +127,8 @@ function render({ model, el }) {
       }),
       ...drawn(curve(found.left.chord, taken.chord), false),
       ...drawn(curve(found.left.newton, taken.newton), true),
+      named(curve(found.left.chord, taken.chord).at(-1), "chord", -8, { style: `fill: ${THIRD}` }),
+      named(curve(found.left.newton, taken.newton).at(-1), "Newton", 18),
     );
     set(chart, { "aria-label": `Distance to the refit against the step. ${distances()}` });
   }
@@ -156,7 +162,7 @@ function render({ model, el }) {
     taken[name] = Math.min(taken[name] + 1, STEPS);
     draw();
   }
-  function again() {
+  function fromTheStart() {
     [taken.chord, taken.newton] = [0, 0];
     draw();
   }
@@ -169,21 +175,24 @@ function render({ model, el }) {
   const words = (w) => (w === 0 ? "0, gone" : w === 2 ? "2, twice" : `${w}`);
   const weights = slider("weight of the example", WEIGHTS, words, (weight) => changed({ weight }));
   weights.set(state.weight);
-  show(el,
-    make("style", {}, PANES),
-    make("p", {}, "From the dot, the model we have, to the cross, the refit. Chord steps in orange keep the old " +
-      "Hessian; the first of them is influence. Newton steps in blue take the new one every time."),
-    make("div", { class: "beside" }, pane("θ, and the risk as weighted", space), pane("How much of the way is left", chart)),
-    make("div", { class: "beside" },
+  show(el, {
+    intro: "From the dot, the model we have, to the cross, the refit. Chord steps (purple, round) keep the old " +
+      "Hessian; the first of them is influence. Newton steps (square, dashed) take the new one every time.",
+    stage: titled("θ, and the risk as weighted", space),
+    says,
+    controls: [
       button("next chord step", () => step("chord")),
       button("next Newton step", () => step("newton")),
-      button("start again", again)),
-    make("div", { class: "beside controls" }, weights.element, models.element),
-    make("div", { class: "beside" },
-      button("stronger example", () => next(-1)), button("weaker example", () => next(1))),
-    says,
-  );
+      button("start again", fromTheStart),
+    ],
+    plots: [titled("How much of the way is left", chart)],
+    more: [
+      weights.element, models.element,
+      button("stronger example", () => next(-1)), button("weaker example", () => next(1)),
+    ],
+    reset,
+  });
   update();
 }
 
-export default { render };
+export default { render: again(render) };

@@ -1,7 +1,7 @@
 // The plane of theta in which steps to a refit are drawn, with level lines of the risk.
 
 import { LOSSES, withOne } from "./linear.js";
-import { dot, make, norm, plus } from "./shared.js";
+import { dot, label, norm, plus } from "./shared.js";
 
 export const STRETCH = 4; // across the step, or the bend of the way could not be seen
 
@@ -69,12 +69,5 @@ export function framed(along, middle, share, { width, height }) {
 }
 
 /** Says that the two directions are drawn differently. */
-export const stretched = ({ width, height }) => make("text", {
-  x: width - 4, y: height - 6, "text-anchor": "end", stroke: "#fff", "stroke-width": 3, "paint-order": "stroke",
-}, `upwards drawn ${STRETCH} times larger`);
-
-/** Panes beside one another, and below one another on a phone. */
-export const PANES = `.explore .panel { flex: 1 1 300px; min-width: 0; } .explore .panel p { margin: 0.2rem 0 0; }
-.explore .pane { width: 100%; max-width: 420px; }`;
-export const pane = (title, svg) =>
-  make("div", { class: "panel" }, make("p", {}, make("strong", {}, title)), svg);
+export const stretched = ({ width, height }) =>
+  label(width - 4, height - 6, `upwards drawn ${STRETCH} times larger`, { "text-anchor": "end", class: "quiet" });

@@ -5,8 +5,8 @@
 
 import { boundary, fit, loss, risk, sigmoid, weighted, withOne } from "./linear.js";
 import {
-  agreement, choice, coordinates, crossed, dot, GREY, HARMS, HELPS, INK, kind, make, mark, movable, norm, picture,
-  plus, pointsOf, set, show, slider, testOf, through, times,
+  again, agreement, axes, choice, coordinates, crossed, dot, GREY, HARMS, HELPS, INK, kind, make, mark, movable, norm,
+  PAPER, picture, plus, pointsOf, RULE, set, show, slider, testOf, through, times,
 } from "./shared.js";
 
 // --- The mathematics ------------------------------------------------------------------------------
@@ -90,7 +90,8 @@ export function explore({ points, theta, without, model }, test, kept) {
 
 // --- The picture ----------------------------------------------------------------------------------
 
-const PLANE = { width: 420, height: 400, x: [-4.4, 4.4], y: [-4.19, 4.19] };
+const PLANE = { width: 400, height: 370, x: [-4.4, 4.4], y: [-4.07, 4.07] };
+const PLOT = { width: 280, height: 240, margin: 30 };
 const plane = coordinates(PLANE);
 const FAR = 40;
 
@@ -118,7 +119,7 @@ function levelLine(yardstick, test, level) {
 // --- The hands ------------------------------------------------------------------------------------
 
 /** Build the explorable in `el`; `model` is the Python side, or whatever stands in for it. */
-function render({ model, el }) {
+function render({ model, el, reset }) {
   const [points, test] = [pointsOf(model), testOf(model)];
   const fitted = prepare({ points, l2: model.get("l2") });
   let [share, kept] = [model.get("whitening"), model.get("kept")];
@@ -128,22 +129,24 @@ function render({ model, el }) {
     role: "group",
     "aria-label": "Training points in the plane. Arrow keys move the cross, the test point.",
   });
-  const [alike, beyond] = ["#eee", "#d8d8d8"].map((fill) => make("path", { fill }));
+  const [alike, beyond] = [0.1, 0.16].map((opacity) => make("path", { fill: GREY, "fill-opacity": opacity }));
   const edge = make("path", { stroke: GREY, "stroke-width": 1.5, "stroke-dasharray": "5 4" });
   const tangent = make("path", { stroke: INK, "stroke-width": 1.5 });
   const oval = make("path", { stroke: INK, "stroke-width": 1.5, fill: "none" });
   const middle = make("path", { d: "M-5 0H5M0-5V5", stroke: INK, "stroke-width": 1.5 });
-  const line = make("path", { stroke: "#222", "stroke-width": 1.2, "stroke-dasharray": "1 3" });
+  const line = make("path", { stroke: INK, "stroke-width": 1.2, "stroke-dasharray": "1 3" });
   const marks = points.map(() => make("g", { class: "mark" }));
   const cross = make("g", { class: "point movable selected", role: "button", tabindex: 0 },
     make("circle", { class: "halo", r: 14 }),
     crossed());
   view.append(alike, beyond, edge, line, oval, tangent, middle, ...marks, cross);
+  const plot = picture("plot", PLOT, { role: "img" });
   const says = make("p", { class: "says", "aria-live": "polite" });
 
   function update() {
     found = explore(fitted, test, kept);
     draw();
+    drawPlot();
     says.textContent = words();
   }
 
@@ -165,10 +168,34 @@ function render({ model, el }) {
       const radius = 2 + 11 * Math.sqrt(Math.abs(found.scores[i]) / largest);
       set(g, { transform: `translate(${at(points[i].x)})` });
       g.replaceChildren(mark(points[i].y, radius, {
-        fill: found.scores[i] < 0 ? HELPS : HARMS, stroke: "#fff", "fill-opacity": 0.8,
+        fill: found.scores[i] < 0 ? HELPS : HARMS, stroke: PAPER, "fill-opacity": 0.8,
       }));
     });
     set(cross, { transform: `translate(${at(test.x)})`, "aria-label": `Cross: the test point, a ${kind(test.y)}` });
+  }
+
+  /** Every point: what the factors that are kept predict, and what a refit finds. */
+  function drawPlot() {
+    const n = points.length;
+    const predicted = found.scores.map((s) => -s / n);
+    const span = (values) => {
+      const [low, high] = [Math.min(...values, 0), Math.max(...values, 0)];
+      const room = (high - low || 1) / 12;
+      return [low - room, high + room];
+    };
+    const [x, y] = [span(predicted), span(found.actual)];
+    const at = coordinates({ ...PLOT, x, y });
+    const [u, v] = at.toScreen([0, 0]);
+    const ends = [Math.max(x[0], y[0]), Math.min(x[1], y[1])];
+    plot.replaceChildren(
+      make("path", { d: `M${PLOT.margin} ${v}H${PLOT.width - 8}M${u} 8V${PLOT.height - PLOT.margin}`, stroke: RULE }),
+      make("path", { d: through(ends.map((end) => at.toScreen([end, end]))), stroke: GREY, "stroke-dasharray": "4 4" }),
+      ...axes(PLOT, at, { across: "predicted by the factors kept", up: "actual change" }),
+      ...points.map((point, i) => make("g", { transform: `translate(${at.toScreen([predicted[i], found.actual[i]])})` },
+        mark(point.y, 3.5, { fill: predicted[i] < 0 ? HARMS : HELPS, stroke: PAPER }))),
+    );
+    set(plot, { "aria-label": `Actual change of the loss against the prediction by ${kept}, for ${n} points: Pearson ` +
+      `${found.pearson.toFixed(2)}. Dashed: where the two are equal.` });
   }
 
   function words() {
@@ -223,15 +250,13 @@ function render({ model, el }) {
     model.save_changes();
   }
 
-  show(el,
-    make("p", {}, "Drag the cross. Blue points help it, orange points harm it; larger is more. Grey: what is like the " +
-      "cross. The line through the cross touches the ellipse: darker grey beyond it is more like the cross than the " +
-      "cross itself. Dots: the decision boundary."),
-    make("div", { class: "beside" }, view,
-      make("div", { style: "flex: 1 1 220px" },
-        make("div", { class: "controls" }, factors.element, whitening.element), says)),
-  );
+  show(el, {
+    intro: "Drag the cross. Blue points help it, orange points harm it; larger is more. Grey ground: what is like the " +
+      "cross. The line through the cross touches the ellipse: darker ground beyond it is more like the cross than the " +
+      "cross itself. Dots: the decision boundary.",
+    stage: view, says, controls: [factors.element, whitening.element], plots: [plot], reset,
+  });
   update();
 }
 
-export default { render };
+export default { render: again(render) };

@@ -4,8 +4,8 @@
 // Node imports this file too: a test compares its numbers with those of the Python package.
 
 import {
-  arrow, axes, BLUE, coordinates, crossed, dot, GREY, INK, make, matrix, movable, norm, ORANGE, picture, plus, set,
-  show, slider, through, times,
+  again, arrow, axes, coordinates, crossed, dot, GREY, INK, make, matrix, movable, norm, PAPER, picture, plus, RULE, set,
+  show, slider, THIRD, through, times,
 } from "./shared.js";
 
 // --- The mathematics: the risk is tᵀHt / 2, seen from its level point -------------------------------
@@ -98,7 +98,7 @@ const points = Array.from({ length: GRID[0] + 1 }, (_, i) => Array.from({ length
 ]));
 const pixels = points.map((column) => column.map(plane.toScreen));
 
-/** Level lines of the damped surface: orange above where we stand, blue below, dark at its height. */
+/** Level lines of the damped surface: purple above where we stand, grey below, dots at its height. */
 function levelLines(state) {
   const height = surface(state);
   const values = points.map((column) => column.map(height));
@@ -108,8 +108,8 @@ function levelLines(state) {
     ...attributes,
   });
   return [
-    ...LEVELS.map((level) => line(level, { stroke: ORANGE, "stroke-opacity": 0.55 })),
-    ...LEVELS.map((level) => line(-level, { stroke: BLUE, "stroke-opacity": 0.7 })),
+    ...LEVELS.map((level) => line(level, { stroke: THIRD, "stroke-opacity": 0.6 })),
+    ...LEVELS.map((level) => line(-level, { stroke: GREY, "stroke-opacity": 0.7 })),
     line(0, { stroke: INK, "stroke-opacity": 0.6, "stroke-dasharray": "2 3" }),
   ];
 }
@@ -129,7 +129,7 @@ const long = (v) => (v >= 100 ? "more than 100" : v.toFixed(2));
 // --- The hands ------------------------------------------------------------------------------------
 
 /** Build the explorable in `el`; `model` is the Python side, or whatever stands in for it. */
-function render({ model, el }) {
+function render({ model, el, reset }) {
   const state = { mu: model.get("mu"), damping: model.get("damping"), point: model.get("point") };
   if (!state.point.length) state.point = [-0.12, 0.42];
   let found;
@@ -154,7 +154,7 @@ function render({ model, el }) {
     speak();
   }
 
-  const colour = () => (found.kind === "bowl" ? BLUE : ORANGE);
+  const colour = () => (found.kind === "bowl" ? INK : THIRD);
 
   function drawPlane() {
     const [centre, at] = [[0, 0], state.point].map(plane.toScreen);
@@ -183,16 +183,16 @@ function render({ model, el }) {
       if (value !== null && value >= low && value <= high) piece.push(at.toScreen([damping, value]));
     }
     const parts = pieces.map((piece, k) => make("path", {
-      d: piece.length ? through(piece) : "", fill: "none", stroke: [ORANGE, BLUE][k], "stroke-width": 2,
+      d: piece.length ? through(piece) : "", fill: "none", stroke: [THIRD, INK][k], "stroke-width": 2,
     }));
     if (pole >= 0) {
       const d = through([[pole, low], [pole, high]].map(at.toScreen));
       parts.unshift(make("path", { d, stroke: GREY, "stroke-dasharray": "5 4" }));
     }
-    if (low < 0) parts.unshift(make("path", { d: through([[0, 0], [2, 0]].map(at.toScreen)), stroke: "#ccc" }));
+    if (low < 0) parts.unshift(make("path", { d: through([[0, 0], [2, 0]].map(at.toScreen)), stroke: RULE }));
     if (found[quantity] !== null) {
       const [u, v] = at.toScreen([state.damping, clip(found[quantity])]);
-      parts.push(make("circle", { cx: u, cy: v, r: 6, fill: colour(), stroke: "#fff", "stroke-width": 1.5 }));
+      parts.push(make("circle", { cx: u, cy: v, r: 6, fill: colour(), stroke: PAPER, "stroke-width": 1.5 }));
     }
     const ticksAcross = [0, 0.5, 1, 1.5, 2].map((v) => [v, `${v}`]);
     chart.replaceChildren(
@@ -262,15 +262,13 @@ function render({ model, el }) {
   const seconds = slider("eigenvalue μ₂ of H", SECONDS, short, (second) => changed({ mu: [state.mu[0], second] }));
   dampings.set(state.damping);
   seconds.set(state.mu[1]);
-  show(el,
-    make("p", {}, "Lines of equal height of the damped surface: blue lower than where we stand (dot), orange higher. " +
+  show(el, {
+    intro: "Lines of equal height of the damped surface: purple higher than where we stand (dot), grey lower. " +
       "Arrow: the step −(H + γI)⁻¹g. Dashed arrow: straight downhill. Cross: where the risk itself is level. " +
-      "Drag the dot; raise the damping."),
-    make("div", { class: "beside controls" }, dampings.element, seconds.element),
-    make("div", { class: "beside" }, view, make("div", { class: "plots" }, lengthPlot, changePlot)),
-    says,
-  );
+      "Drag the dot; raise the damping.",
+    stage: view, says, controls: [dampings.element], plots: [lengthPlot, changePlot], more: [seconds.element], reset,
+  });
   update();
 }
 
-export default { render };
+export default { render: again(render) };

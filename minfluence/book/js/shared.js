@@ -1,7 +1,7 @@
 // What the explorables share: a little linear algebra; pictures and coordinates; ways to move things
 // by mouse, touch and keys.
 
-import { BLUE, GREY, INK, make, ORANGE, OWN_KEYS, set } from "./elements.js";
+import { button, FACE, GREY, INK, make, OWN_KEYS, PAPER, RULE, set, SOFT } from "./elements.js";
 export * from "./elements.js";
 
 // --- Linear algebra -------------------------------------------------------------------------------
@@ -63,34 +63,79 @@ export function agreement(predicted, actual) {
 
 // --- Pictures and coordinates ---------------------------------------------------------------------
 
-export const [HELPS, HARMS] = [BLUE, ORANGE];
-
 const STYLE = `
-.explore { background: #fff; color: #222; border: 1px solid #bbb; border-radius: 6px; padding: 0.6rem;
-  font: 15px/1.4 system-ui, sans-serif; box-sizing: border-box; max-width: 720px; }
-.explore .beside { display: flex; flex-wrap: wrap; gap: 0.4rem 1rem; align-items: flex-start; }
-.explore svg { display: block; max-width: 100%; height: auto; }
-.explore .plane { flex: 1 1 300px; max-width: 420px; touch-action: pan-y; }
-.explore .plot { flex: 0 1 auto; }
+.explore { background: ${PAPER}; color: ${INK}; border: 1px solid ${RULE}; border-radius: 6px; padding: 0.6rem;
+  font-family: ${FACE}; font-size: max(15px, 0.94em); line-height: 1.4; box-sizing: border-box;
+  max-width: var(--live-width, 760px); container-type: inline-size; }
+.explore p { margin: 0 0 0.4rem; }
+.explore .stage { display: grid; gap: 0.4rem 1rem; align-items: start; }
+.explore .beside { display: flex; flex-wrap: wrap; gap: 0.4rem 1rem; align-items: flex-start; margin-top: 0.4rem; }
+.explore .controls, .explore .more { align-items: center; gap: 0.5rem; }
+.explore .more { flex: 1 1 200px; }
+.explore svg { display: block; width: 100%; height: auto; }
+.explore .plane { width: min(100%, calc(var(--live-height, 45vh) * var(--ratio))); margin: 0 auto; touch-action: pan-y; }
+.explore .panel { flex: 1 1 240px; min-width: 0; max-width: 24em; }
+.explore .says { min-height: 7.2em; font-variant-numeric: tabular-nums; }
 .explore .point { cursor: pointer; outline: none; }
 .explore .movable { cursor: grab; touch-action: none; }
-.explore .point:focus-visible .halo, .explore .selected .halo { stroke: #222; stroke-width: 2; }
 .explore .halo { fill: transparent; stroke: none; }
-.explore button, .explore select { font: inherit; color: #222; background: #f4f4f4; border: 1px solid #767676;
-  border-radius: 4px; padding: 0.25rem 0.6rem; min-height: 2.2rem; }
-.explore :is(button, select, input):focus-visible { outline: 3px solid #0072B2; outline-offset: 1px; }
+.explore .point:focus-visible .halo, .explore .selected .halo { stroke: ${INK}; stroke-width: 2; }
+.explore .point:focus-visible .halo { stroke-width: 3; }
+.explore button, .explore select { font: inherit; color: ${INK}; background: ${SOFT}; border: 1px solid ${GREY};
+  border-radius: 4px; padding: 0.25rem 0.7rem; min-height: 44px; min-width: 44px; max-width: 100%; cursor: pointer; }
+.explore :is(button, select, input):focus-visible { outline: 3px solid ${INK}; outline-offset: 1px; }
 .explore .slider { display: flex; flex-wrap: wrap; align-items: center; column-gap: 0.5rem; flex: 1 1 150px; }
-.explore .slider input { flex: 1 1 100%; width: 100%; min-height: 2rem; margin: 0; accent-color: #0072B2; }
-.explore p { margin: 0.4rem 0; }
-.explore .controls { margin: 0.4rem 0 0.8rem; align-items: center; }
-.explore .says { min-height: 5.6em; }
-.explore text { font: 12px system-ui, sans-serif; fill: #333; }
+.explore .slider input { flex: 1 1 100%; width: 100%; min-height: 44px; margin: 0; accent-color: ${INK}; }
+.explore text { font-family: ${FACE}; font-size: 13px; fill: ${INK}; }
+.explore .quiet { fill: ${GREY}; }
+@container (min-width: 560px) {
+  .explore .stage { grid-template-columns: minmax(0, 1.25fr) minmax(0, 1fr); }
+  .explore .plane { width: 100%; }
+}
+@media (pointer: coarse) { .explore .halo { r: 20px; } }
 `;
 
-/** Put an explorable, made of these children, into its place on the page. */
-export function show(el, ...children) {
-  el.append(make("style", {}, STYLE), make("div", { class: "explore", ...OWN_KEYS }, ...children));
+/**
+ * Put an explorable into its place on the page: how to read it; the `stage` picture with the sentence and
+ * the controls beside it (on a phone below it); other pictures; and buttons that are less needed.
+ */
+export function show(el, { intro, stage, says, controls = [], plots = [], more = [], reset }) {
+  const panels = plots.map((plot) => make("div", { class: "panel" }, ...[plot].flat()));
+  el.append(make("style", {}, STYLE), make("div", { class: "explore", ...OWN_KEYS },
+    make("p", {}, intro),
+    make("div", { class: "stage" },
+      make("div", {}, ...[stage].flat()),
+      make("div", {}, ...[says].flat(), make("div", { class: "beside controls" }, ...controls))),
+    make("div", { class: "beside" }, ...panels, make("div", { class: "beside more" }, ...more, button("reset", reset)))));
+  for (const plane of el.querySelectorAll(".plane")) nearest(plane);
 }
+
+/** A title over a picture. */
+export const titled = (title, svg) => [make("p", {}, make("strong", {}, title)), svg];
+
+/** Draw a widget so that its reader can begin again: what Python gave at first is given once more. */
+export const again = (render) => ({ model, el }) => {
+  const given = new Map();
+  const first = {
+    get(name) {
+      if (!given.has(name)) given.set(name, structuredClone(model.get(name)));
+      return structuredClone(given.get(name));
+    },
+    set: (name, value) => model.set(name, value),
+    save_changes: () => model.save_changes(),
+  };
+  const begin = () => {
+    el.replaceChildren();
+    render({ model: first, el, reset });
+  };
+  function reset() {
+    begin();
+    for (const [name, value] of given) model.set(name, structuredClone(value));
+    model.save_changes();
+    el.querySelector(".more button:last-child").focus({ preventScroll: true });
+  }
+  begin();
+};
 
 /** From the numbers of the mathematics to the pixels of a picture, and back. */
 export function coordinates({ width, height, x, y, margin = 0 }) {
@@ -109,8 +154,15 @@ export function coordinates({ width, height, x, y, margin = 0 }) {
 
 /** An svg with its own pixels, as wide as there is room. */
 export function picture(className, { width, height }, attributes = {}) {
-  return make("svg", { class: className, viewBox: `0 0 ${width} ${height}`, width, height, ...attributes });
+  const style = `--ratio: ${(width / height).toFixed(3)}`;
+  return make("svg", { class: className, viewBox: `0 0 ${width} ${height}`, style, ...attributes });
 }
+
+/** Letters that can be read on lines. */
+export const HALO = { stroke: PAPER, "stroke-width": 3, "paint-order": "stroke" };
+
+/** Words in a picture. */
+export const label = (u, v, words, attributes = {}) => make("text", { x: u, y: v, ...HALO, ...attributes }, words);
 
 const rounded = (v) => Math.round(v * 10) / 10;
 
@@ -122,10 +174,13 @@ export function axes({ width, height, margin }, at, { across, up, ticksAcross = 
   const bottom = height - margin;
   return [
     make("path", { d: `M${margin} 4V${bottom}H${width - 4}`, fill: "none", stroke: GREY }),
-    make("text", { x: (width + margin) / 2, y: height - 4, "text-anchor": "middle" }, across),
+    make("text", { x: (width + margin) / 2, y: Math.min(bottom + 32, height - 4), "text-anchor": "middle" }, across),
     make("text", { transform: `translate(11 ${bottom / 2}) rotate(-90)`, "text-anchor": "middle" }, up),
-    ...ticksAcross.map(([value, text]) =>
-      make("text", { x: at.toScreen([value, corner[1]])[0], y: bottom + 14, "text-anchor": "middle" }, text)),
+    ...ticksAcross.map(([value, text]) => {
+      const [x] = at.toScreen([value, corner[1]]);
+      const last = x > width - 14;
+      return make("text", { x: last ? width : x, y: bottom + 15, "text-anchor": last ? "end" : "middle" }, text);
+    }),
     ...ticksUp.map(([value, text]) =>
       make("text", { x: margin - 4, y: at.toScreen([corner[0], value])[1] + 4, "text-anchor": "end" }, text)),
   ];
@@ -197,6 +252,26 @@ export function slider(label, values, words, change) {
       say(value);
     },
   };
+}
+
+/** A finger is broad: of the marks in a plane, the one whose middle is nearest to the press gets it. */
+function nearest(plane) {
+  const middle = (mark) => {
+    const { left, right, top, bottom } = mark.querySelector(".halo").getBoundingClientRect();
+    return [(left + right) / 2, (top + bottom) / 2];
+  };
+  const direct = (event) => {
+    const pressed = event.target.closest(".point");
+    if (!pressed || (event.type === "click" && event.detail === 0)) return; // no pointer
+    const far = (mark) => Math.hypot(...plus(middle(mark), -1, [event.clientX, event.clientY]));
+    const marks = [...plane.querySelectorAll(".point")];
+    const best = marks.reduce((a, b) => (far(b) < far(a) ? b : a), pressed);
+    if (best === pressed) return;
+    event.stopPropagation();
+    event.preventDefault();
+    best.dispatchEvent(new event.constructor(event.type, event));
+  };
+  for (const press of ["pointerdown", "click"]) plane.addEventListener(press, direct, true);
 }
 
 /** Call `update` once for all that happens until the next frame. */

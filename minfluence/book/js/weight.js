@@ -14,11 +14,11 @@
 // Node imports this file too: a test compares its numbers with those of the Python package.
 
 import {
-  arrow, axes, button, coordinates, crossed, dot, GREY, HARMS, HELPS, INK, kind, make, mark, picture, plus, pointsOf,
-  set, show, signed, slider, solve, testOf, through, times,
+  again, arrow, axes, button, coordinates, crossed, dot, GREY, HARMS, HELPS, INK, kind, label, make, mark, PAPER, picture,
+  plus, pointsOf, RULE, set, show, signed, slider, solve, testOf, through, times, titled,
 } from "./shared.js";
 import { boundary, fit, loss, lossGradient, risk, weighted } from "./linear.js";
-import { framed, levelLines, pane, PANES, planeOf, stretched } from "./refits.js";
+import { framed, levelLines, planeOf, stretched } from "./refits.js";
 
 // --- The mathematics ------------------------------------------------------------------------------
 
@@ -83,14 +83,12 @@ const NAMES = [
   "straight line: what influence says",
   "the test loss bends",
   "leverage: its own curvature",
-  "what Newton leaves: curvature changes on the way",
+  "what Newton leaves: the rest",
 ];
 const plane = coordinates(PLANE);
 const drawn = (theta) => through(boundary(theta, PLANE).map(plane.toScreen));
 
-const WHITE = { stroke: "#fff", "stroke-width": 3, "paint-order": "stroke" }; // around letters on lines
-const text = (u, v, words, attributes = {}) => make("text", { x: u, y: v, ...WHITE, ...attributes }, words);
-const label = (u, v, words, attributes = {}) => text(u, v, words, { "text-anchor": "middle", ...attributes });
+const centred = (u, v, words, attributes = {}) => label(u, v, words, { "text-anchor": "middle", ...attributes });
 const line = (d, attributes) => make("path", { d, fill: "none", ...attributes });
 
 /** An arrow with round ends. */
@@ -102,7 +100,7 @@ function step(from, to, size, attributes) {
 // --- The hands ------------------------------------------------------------------------------------
 
 /** Build the explorable in `el`; `model` is the Python side, or whatever stands in for it. */
-function render({ model, el }) {
+function render({ model, el, reset }) {
   const [points, test] = [pointsOf(model), testOf(model)];
   const l2 = model.get("l2");
   let weight = model.get("weight");
@@ -110,10 +108,10 @@ function render({ model, el }) {
   const order = points.map((_, i) => i).sort((a, b) => Math.abs(here.predicted[b]) - Math.abs(here.predicted[a]));
   let [found, frame, largest] = [];
 
-  const view = picture("pane plane", PLANE, { role: "group", "aria-label": "The examples in the plane. Choose one." });
-  const curve = picture("pane", CURVE, { role: "img", style: "cursor: ew-resize; touch-action: pan-y" });
-  const space = picture("pane", THETA, { role: "img" });
-  const bars = picture("pane", BARS, { role: "img" });
+  const view = picture("plane", PLANE, { role: "group", "aria-label": "The examples in the plane. Choose one." });
+  const curve = picture("plot", CURVE, { role: "img", style: "cursor: ew-resize; touch-action: pan-y" });
+  const space = picture("plot", THETA, { role: "img" });
+  const bars = picture("plot", BARS, { role: "img" });
   const says = make("p", { class: "says", "aria-live": "polite" });
   const colour = () => (here.predicted[here.example] < 0 ? HARMS : HELPS);
 
@@ -154,7 +152,7 @@ function render({ model, el }) {
 
   function drawPlane() {
     lines.replaceChildren(
-      line(drawn(here.theta), { stroke: "#bbb", "stroke-width": 1.5 }),
+      line(drawn(here.theta), { stroke: GREY, "stroke-width": 1.5 }),
       line(drawn(found.chord), { stroke: colour(), "stroke-width": 1.5, "stroke-dasharray": "5 4" }),
       line(drawn(found.refit), { stroke: INK, "stroke-width": 2 }),
     );
@@ -167,8 +165,8 @@ function render({ model, el }) {
         "aria-label": `Example ${i}, a ${kind(point.y)}${chosen ? ", chosen" : ""}`,
       });
       const look = gone
-        ? { fill: "#fff", stroke: colour(), "stroke-dasharray": "2 2" }
-        : { fill: chosen ? colour() : "#999", stroke: "#fff" };
+        ? { fill: PAPER, stroke: colour(), "stroke-dasharray": "2 2" }
+        : { fill: chosen ? colour() : GREY, stroke: PAPER };
       marks[i].replaceChildren(make("circle", { class: "halo", r: Math.max(radius + 4, 12) }),
         mark(point.y, gone ? 5 : radius, look));
     });
@@ -194,12 +192,12 @@ function render({ model, el }) {
         ticksAcross: [[0, "0"], [1, "1"], [2, "2"]],
         ticksUp: [low, here.before, high].map((v) => [v, v.toFixed(2)]),
       }),
-      line(`M${at.toScreen([weight, scale.y[0]])}V${at.toScreen([weight, scale.y[1]])[1]}`, { stroke: "#ccc" }),
+      line(`M${at.toScreen([weight, scale.y[0]])}V${at.toScreen([weight, scale.y[1]])[1]}`, { stroke: RULE }),
       line(drawn(tangent), { stroke: colour(), "stroke-width": 2, "stroke-dasharray": "5 4" }),
       line(drawn(here.losses), { stroke: INK, "stroke-width": 2 }),
       ...bracket,
       make("circle", { cx: at.toScreen([1, here.before])[0], cy: at.toScreen([1, here.before])[1], r: 3, fill: INK }),
-      make("circle", { cx: told[0], cy: told[1], r: 5, fill: "#fff", stroke: colour(), "stroke-width": 2 }),
+      make("circle", { cx: told[0], cy: told[1], r: 5, fill: PAPER, stroke: colour(), "stroke-width": 2 }),
       make("circle", { cx: actual[0], cy: actual[1], r: 5, fill: INK }),
     );
     set(curve, { "aria-label": `Loss at the cross against the weight, with its tangent at 1. ${change()}` });
@@ -221,16 +219,16 @@ function render({ model, el }) {
       step(start, at.toScreen(chord), 9, { stroke: colour(), "stroke-width": 3.5 }),
     ];
     space.replaceChildren(
-      ...rings.map((ring) => line(`${through(moved(ring))}Z`, { stroke: "#ccc" })),
+      ...rings.map((ring) => line(`${through(moved(ring))}Z`, { stroke: RULE })),
       line(through(here.refits.map((t) => at.toScreen(to(t)))), { stroke: INK, "stroke-width": 1.5 }),
       ...steps,
       make("circle", { cx: start[0], cy: start[1], r: 3.5, fill: INK }),
       make("circle", { cx: end[0], cy: end[1], r: 5, fill: INK }),
-      label(start[0], start[1] + 18, "θ̂"),
+      centred(start[0], start[1] + 18, "θ̂"),
       ...(Math.abs(end[0] - start[0]) < 70 ? [] : [
-        label(end[0], end[1] - 11, "refit"),
-        label(at.toScreen(chord)[0], start[1] + 19, "tangent", { fill: colour() }),
-        label(at.toScreen(newton)[0], start[1] + 33, "Newton"),
+        centred(end[0], end[1] - 11, "refit"),
+        centred(at.toScreen(chord)[0], start[1] + 19, "tangent", { fill: colour() }),
+        centred(at.toScreen(newton)[0], start[1] + 33, "Newton"),
       ]),
       stretched(THETA),
     );
@@ -245,16 +243,16 @@ function render({ model, el }) {
     const sums = found.parts.reduce((all, part) => [...all, all.at(-1) + part], [0]);
     const x = (v) => 130 + (v / largest) * 120;
     const row = (k, name, from, to, number, fill) => [
-      text(4, 16 + 48 * k, name),
+      label(4, 16 + 48 * k, name),
       make("rect", {
         x: Math.min(x(from), x(to)), y: 22 + 48 * k, width: Math.max(Math.abs(x(to) - x(from)), 1), height: 14, fill,
       }),
-      text(BARS.width - 4, 34 + 48 * k, number, { "text-anchor": "end", "font-weight": k === 4 ? 700 : 400 }),
+      label(BARS.width - 4, 34 + 48 * k, number, { "text-anchor": "end", "font-weight": k === 4 ? 700 : 400 }),
     ];
     const links = sums.slice(1).map((sum, k) =>
       line(`M${x(sum)} ${36 + 48 * k}v${k < 3 ? 34 : 48}`, { stroke: GREY, "stroke-dasharray": "2 2" }));
     bars.replaceChildren(
-      line(`M${x(0)} 4V${BARS.height - 4}`, { stroke: "#ccc" }),
+      line(`M${x(0)} 4V${BARS.height - 4}`, { stroke: RULE }),
       ...links,
       ...NAMES.flatMap((name, k) => row(k, name, sums[k], sums[k + 1], signed(shown[k]), k ? GREY : colour())),
       ...row(4, "all: the change after a refit", 0, found.change, signed(shown.reduce((s, v) => s + v, 0)), INK),
@@ -311,25 +309,21 @@ function render({ model, el }) {
   curve.addEventListener("pointerdown", follow);
   curve.addEventListener("pointermove", follow);
 
-  show(el,
-    make("style", {}, `${PANES}
-@media (max-width: 640px) { /* the knob stays in sight where the panes lie below one another */
-  .explore .turn { position: sticky; bottom: 0; background: #fff; padding: 0.2rem 0; z-index: 1; }
-}`),
-    make("p", {}, "Turn the weight. Dashed and coloured is the prediction: blue for an example that helps, " +
-      "orange for one that harms. Solid and black is the truth, fitted again at every position. Tap another " +
-      "example to choose it."),
-    make("div", { class: "beside" },
-      pane("The plane, and the boundary", view),
-      pane("The loss at the cross", curve),
-      pane("θ: its path, and two steps", space),
-      pane("The change, taken apart", bars)),
-    make("div", { class: "beside turn" }, knob.element),
-    make("div", { class: "beside" },
-      button("stronger example", () => next(-1)), button("weaker example", () => next(1))),
+  show(el, {
+    intro: "Turn the weight. Dashed and coloured is the prediction: blue for an example that helps, orange for one that " +
+      "harms. Solid is the truth, fitted again at every position. Tap another example to choose it.",
+    stage: view,
     says,
-  );
+    controls: [knob.element],
+    plots: [
+      titled("The loss at the cross", curve),
+      titled("The change, taken apart", bars),
+      titled("θ: its path, and two steps", space),
+    ],
+    more: [button("stronger example", () => next(-1)), button("weaker example", () => next(1))],
+    reset,
+  });
   choose(here.example);
 }
 
-export default { render };
+export default { render: again(render) };
