@@ -289,8 +289,8 @@ def draw(runs):
         mine = [(key, found) for key, found in good.items() if key[0] == task][::-1]
         names = [label(key[1], key[2:]).replace("*", "") for key, _ in mine]
         seconds = [statistics.median(run["seconds"] for run in found) for _, found in mine]
-        colours = {"ours": plots.BLUE, "floor": plots.GREY}
-        ax.barh(names, seconds, color=[colours.get(key[1], plots.ORANGE) for key, _ in mine])
+        colours = {"ours": plots.INK, "floor": plots.GREY}
+        ax.barh(names, seconds, color=[colours.get(key[1], plots.RULE) for key, _ in mine])
         for k, (_, found) in enumerate(mine):
             says = f" {seconds[k]:.2g} s, {max(run['peak'] for run in found):.1f} GB"
             ax.text(seconds[k], k, says, va="center", fontsize=9)

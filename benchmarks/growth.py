@@ -81,7 +81,7 @@ def measure():
 def draw(measured):
     plots.style()
     fig, axes = plt.subplots(3, 1, figsize=(5, 9.6))
-    looks = {"direct": (plots.ORANGE, "o"), "cg": (plots.BLUE, "^")}
+    looks = {"direct": (plots.INK, "o"), "cg": (plots.GREY, "^")}
     for ax, (variable, (_, fixed)) in zip(axes, SERIES.items(), strict=True):
         for solver, (colour, marker) in looks.items():
             sizes, times = measured[variable, solver]

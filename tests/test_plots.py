@@ -54,7 +54,7 @@ def test_the_area_of_a_marker_grows_with_the_change_and_its_colour_tells_the_sig
     drawn = [c for c in ax.collections[:-1] if len(c.get_offsets())]
     colour = {tuple(c.get_offsets()[0]): c.get_facecolor()[0, :3] for c in drawn}
     area = {tuple(c.get_offsets()[0]): c.get_sizes()[0] for c in drawn}
-    blue, orange = (matplotlib.colors.to_rgb(c) for c in (plots.BLUE, plots.ORANGE))
+    blue, orange = (matplotlib.colors.to_rgb(c) for c in (plots.HELPS, plots.HARMS))
     assert_allclose(colour[0.0, 1.0], blue)
     assert_allclose(colour[2.0, 3.0], orange)
     assert_allclose(area[2.0, 3.0] - 12, 2 * (area[0.0, 1.0] - 12))

@@ -13,18 +13,10 @@ import numpy as np
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from minfluence import validate
-from minfluence.book.style import GREY, HARMS, HELPS, INK, PAPER, POINTS, RULE, SOFT, THIRD
+from minfluence.book.style import GREY, HARMS, HELPS, INK, PAPER, POINTS, RULE, THIRD  # noqa: F401
 from minfluence.book.style import use as style
 
 __all__ = [
-    "GREY",
-    "HARMS",
-    "HELPS",
-    "INK",
-    "PAPER",
-    "RULE",
-    "SOFT",
-    "THIRD",
     "boundary",
     "change_map",
     "images",
@@ -37,7 +29,6 @@ __all__ = [
     "trust",
 ]
 
-BLUE, ORANGE, GREEN = HELPS, HARMS, THIRD  # the names of before, until no chapter uses them
 MARKERS = ((-1, "o", PAPER), (1, "s", GREY))  # label, shape, filling
 
 
