@@ -1,7 +1,9 @@
 """A figure becomes a part of its page, and loses nothing that it says."""
 
+import importlib
 import io
 import re
+import sys
 from xml.etree import ElementTree
 
 import matplotlib
@@ -10,9 +12,13 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from chapter import BOOK, notebooks, outputs, read
 
 from minfluence.book import plots
 from minfluence.book.drawing import inlined
+
+sys.path.append(str(BOOK / "_ext"))
+figures = importlib.import_module("figures")
 
 
 def drawn(draw, alt="A line."):
@@ -57,3 +63,21 @@ def test_small_pictures_keep_their_pixels_and_photographs_become_lighter():
 def test_what_is_no_svg_is_refused():
     with pytest.raises(ValueError, match="SVG"):
         inlined("<html>", "A line.")
+
+
+def test_the_build_puts_every_figure_of_a_notebook_into_its_page(tmp_path):
+    image = figures.IMAGE.search('<img alt="A line." src="_images/a.svg">')
+    (tmp_path / "_images").mkdir()
+    for path in notebooks():
+        for output in outputs(read(path)["cells"]):
+            saved = "".join(output.get("data", {}).get("image/svg+xml", ""))
+            if saved.startswith("<?xml"):
+                (tmp_path / "_images/a.svg").write_text(saved, "utf-8")
+                assert figures.drawn(image, tmp_path).startswith("<svg"), path.name
+
+
+def test_a_picture_by_another_hand_stays_a_picture(tmp_path):
+    (tmp_path / "_images").mkdir()
+    (tmp_path / "_images/a.svg").write_text("<svg><text>0.125</text></svg>", "utf-8")
+    image = figures.IMAGE.search('<img alt="A line." src="_images/a.svg">')
+    assert figures.drawn(image, tmp_path) == image[0]
