@@ -1,6 +1,7 @@
 """The explorables: what Python sees, and that the browser's numbers are the package's."""
 
 import itertools
+import re
 
 import modules
 import numpy as np
@@ -13,8 +14,9 @@ import minfluence as mi
 
 pytest.importorskip("anywidget", reason="anywidget is not installed")
 
-from minfluence.book import explorables  # noqa: E402
+from minfluence.book import explorables, style  # noqa: E402
 from minfluence.book.explorables import Bowl, Explore, Hinge, Recursion  # noqa: E402
+from minfluence.book.live import JS  # noqa: E402
 
 
 @pytest.mark.parametrize("name", explorables.__all__)
@@ -22,6 +24,25 @@ def test_each_widget_is_one_module_that_needs_no_other_file(name):
     widget = getattr(explorables, name)
     assert "export default { render: again(render) };" in str(widget._esm)
     assert "\nimport " not in str(widget._esm) and "\nexport *" not in str(widget._esm)
+
+
+def test_the_widgets_have_the_colours_of_the_pages():
+    """JavaScript names them once, with the light value where no page says what they are."""
+    scripts = {path.name: path.read_text("utf-8") for path in JS.glob("*.js")}
+    elements = scripts.pop("elements.js")
+    names = re.search(r"export const \[([A-Z, ]*)\]", elements)[1].lower().split(", ")
+    assert names == list(style.COLOURS)
+    values = [f"var(--{name}, {light})" for name, (light, _) in style.COLOURS.items()]
+    assert re.findall(r'"(var\(--\w+, #\w+\))"', elements) == values
+    for name, script in scripts.items():
+        assert not re.search(r"#[0-9a-fA-F]{3,8}\b", script), f"{name} has a colour of its own"
+
+
+def test_the_page_gives_what_answers_back_no_colour_of_its_own():
+    css = (BOOK / "_static" / "live.css").read_text("utf-8")
+    values = {f"var(--{name}, {light})" for name, (light, _) in style.COLOURS.items()}
+    assert set(re.findall(r"var\([^)]*\)", css)) <= values
+    assert not re.search(r"#[0-9a-fA-F]{3,8}\b", re.sub(r"var\([^)]*\)", "", css))
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)

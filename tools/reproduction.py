@@ -32,9 +32,9 @@ def output(cell):
 
 
 def text(output):
-    """What an output says in a terminal."""
+    """What an output says in a terminal, with the minus sign of a keyboard."""
     shown = output.get("text") or [*output.get("data", {}).get("text/plain", []), "\n"]
-    return "".join(shown)
+    return "".join(shown).replace("−", "-")
 
 
 def ours(line):

@@ -3,14 +3,15 @@
 //   node tests/browser/explorables.mjs _build/html [--only TEXT] [--screenshots DIR]
 //
 // Fails if a way of moving something changes neither the pictures nor the words, if a control has no
-// name, if an explorable is wider than a narrow phone, if one move takes longer than a thirtieth of a
-// second, or if the browser reports an error. How fast it moves on a processor four times slower is
+// name or is too small for a thumb, if an explorable is wider than a narrow phone, cannot be reset, has a
+// ground of its own, small letters, or a picture that leaves no room for its sentence and controls; if one
+// move takes longer than a thirtieth of a second, or if the browser reports an error. How fast it moves on a processor four times slower is
 // printed, not judged: that depends on the machine.
 
 import path from "node:path";
 import { mkdir, readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { DESKTOP, drag, eventually, open, pagesOf, start, twoAtATime } from "./site.mjs";
+import { DESKTOP, drag, eventually, open, pagesOf, PHONE, start, twoAtATime } from "./site.mjs";
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -19,6 +20,8 @@ const { values: options, positionals } = parseArgs({
 const site = path.resolve(positionals[0] ?? "_build/html");
 const NARROW = { width: 320, height: 700 };
 const LOOKS = [["light", DESKTOP, false], ["dark", NARROW, true]];
+const THUMB = 44; // px: the least of a control
+const LETTERS = 10; // px: the least of words in a picture on a phone
 const SLOWEST = 33; // ms for one move: 30 frames a second
 
 /** Pages that carry the state of an explorable. */
@@ -49,8 +52,9 @@ async function act(root, problems, what, action) {
 async function useMovable(page, root, touch, problems) {
   const mark = root.locator(".movable[tabindex='0']");
   if ((await mark.count()) === 0) return;
-  const onALine = (await mark.getAttribute("aria-orientation")) === "horizontal";
-  for (const [what, by] of [["up", [0, -24]], ["to the side", [30, 0]]].slice(onALine ? 1 : 0)) {
+  const line = await mark.getAttribute("aria-orientation"); // none: it moves in the plane
+  const ways = [["vertical", "up", [0, -24]], ["horizontal", "to the side", [30, 0]]];
+  for (const [, what, by] of ways.filter(([along]) => !line || line === along)) {
     await mark.scrollIntoViewIfNeeded();
     const box = await mark.boundingBox();
     const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
@@ -60,6 +64,53 @@ async function useMovable(page, root, touch, problems) {
     await mark.focus();
     await page.keyboard.press("ArrowUp");
   });
+}
+
+/** Points that are tapped away, by mouse or finger and by keys; and several by a line around them. */
+async function useTaps(page, root, touch, problems) {
+  const mark = root.locator(".tap[tabindex='0']");
+  if ((await mark.count()) === 0) return;
+  await mark.scrollIntoViewIfNeeded();
+  for (const what of ["a tap", "a second tap"]) {
+    await act(root, problems, what, () => (touch ? mark.tap() : mark.click()));
+  }
+  await act(root, problems, "Enter", async () => {
+    await mark.focus();
+    await page.keyboard.press("ArrowRight");
+    await page.keyboard.press("Enter");
+  });
+  const plane = await root.locator(".plane").boundingBox();
+  const at = ([u, v]) => [plane.x + u * plane.width, plane.y + v * plane.height];
+  const ground = root.locator(".ground[style]");
+  if ((await ground.count()) === 0 || touch) return; // a line that is not straight needs a mouse
+  await act(root, problems, "a line around points", async () => {
+    await page.mouse.move(...at([0.05, 0.98]));
+    await page.mouse.down();
+    for (const corner of [[0.05, 0.4], [0.45, 0.4], [0.45, 0.98]]) await page.mouse.move(...at(corner), { steps: 3 });
+    await page.mouse.up();
+  });
+}
+
+/** On a phone: the picture leaves room for its sentence and controls, and all can be read and touched. */
+function roomy(root, { height }, [thumb, letters]) {
+  return root.evaluate((e, [height, thumb, letters]) => {
+    const found = [];
+    const box = (selector) => e.querySelector(selector).getBoundingClientRect();
+    const plane = box(".plane");
+    if (plane.height > 0.45 * height) found.push(`its picture takes ${Math.round(plane.height)} of ${height} px`);
+    const ends = Math.max(box(".says").bottom, box(".controls").bottom) - plane.top;
+    if (ends > height) found.push(`picture, sentence and controls take ${Math.round(ends)} of ${height} px`);
+    for (const hand of e.querySelectorAll("button, select, input")) {
+      const { width, height: tall } = hand.getBoundingClientRect();
+      if (Math.min(width, tall) < thumb - 0.5) found.push(`${hand.textContent || hand.ariaLabel} is ${Math.round(tall)} px high`);
+    }
+    for (const text of e.querySelectorAll("svg text")) {
+      const svg = text.ownerSVGElement;
+      const size = (parseFloat(getComputedStyle(text).fontSize) * svg.getBoundingClientRect().width) / svg.viewBox.baseVal.width;
+      if (size < letters) found.push(`"${text.textContent}" has letters of ${size.toFixed(1)} px`);
+    }
+    return found;
+  }, [height, thumb, letters]);
 }
 
 async function useSlider(page, root, slider, touch, problems) {
@@ -82,22 +133,41 @@ async function useSlider(page, root, slider, touch, problems) {
   });
 }
 
+/** The last button brings back what was there at first. */
+async function reset(root, problems, atFirst) {
+  const button = root.locator("button").filter({ hasText: /^reset$/ });
+  if ((await button.count()) === 0) return problems.add("cannot be reset");
+  await button.click();
+  const same = await eventually(async () => {
+    const now = await seen(root);
+    return now.words === atFirst.words && now.pictures === atFirst.pictures;
+  });
+  if (!same) problems.add("reset does not bring back what was there at first");
+}
+
 async function use(page, root, touch, problems) {
-  const hands = await root.locator(".movable, input[type=range]").count();
+  const atFirst = await seen(root);
+  const hands = await root.locator(".movable, .tap, input[type=range]").count();
   if (hands === 0) problems.add("has nothing to move");
   await useMovable(page, root, touch, problems);
+  await useTaps(page, root, touch, problems);
   for (const slider of await root.locator("input[type=range]").all()) {
     await useSlider(page, root, slider, touch, problems);
   }
-  for (const button of await root.locator("button").all()) {
+  await reset(root, problems, atFirst);
+  const others = root.locator("button").filter({ hasNotText: /^reset$/ });
+  for (const button of await others.all()) {
     await act(root, problems, `button "${await button.innerText()}"`, () => button.click());
   }
   for (const list of await root.locator("select").all()) {
-    const [first, ...others] = await list.locator("option").allInnerTexts();
-    for (const name of [...others, first]) {
+    const names = await list.locator("option").allInnerTexts();
+    const now = names.indexOf(await list.inputValue());
+    for (const name of [...names.slice(now + 1), ...names.slice(0, now + 1)]) {
       await act(root, problems, `choosing "${name}"`, () => list.selectOption(name));
     }
   }
+  const grounds = await root.evaluate((e) => [e, document.body].map((b) => getComputedStyle(b).backgroundColor));
+  if (grounds[0] !== grounds[1]) problems.add(`its ground is ${grounds[0]}, the page's ${grounds[1]}`);
   const excess = await root.evaluate((e) => e.scrollWidth - e.clientWidth);
   if (excess > 1) problems.add(`is ${excess} px wider than its place`);
 }
@@ -118,6 +188,7 @@ function speed(root) {
       .dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
     const moves = sliders.map((slider) => (k) => slide(slider, slider.max - (k % 2)));
     if (e.querySelector(".movable")) moves.push((k) => press(k % 2 ? "ArrowLeft" : "ArrowRight"));
+    if (e.querySelector(".tap")) moves.push(() => e.querySelector(".tap[tabindex='0']").dispatchEvent(new MouseEvent("click")));
     const quartile = (move) => {
       const times = [];
       for (let k = 0; k < 40; k++) {
@@ -163,6 +234,9 @@ async function checkOne(page, root, look, touch) {
     let move = await speed(root);
     for (let k = 0; k < 2 && move > SLOWEST; k++) move = Math.min(move, await speed(root)); // another page was busy
     if (move > SLOWEST) problems.add(`one move takes ${move.toFixed(0)} ms`);
+    await page.setViewportSize(PHONE);
+    for (const problem of await roomy(root, PHONE, [THUMB, LETTERS])) problems.add(problem);
+    await page.setViewportSize(DESKTOP);
     const slow = await throttled(page, 4, () => speed(root));
     console.log(`${look}: one move takes ${move.toFixed(1)} ms, ${slow.toFixed(1)} on a slow processor`);
   }

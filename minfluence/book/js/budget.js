@@ -26,7 +26,7 @@ const MAP = { width: 320, height: 300, margin: 44, x: [-0.03, 1.03] };
 const CURVE = { width: 360, height: 300, margin: 58, x: [0, 0.66], y: [0, 1.02] };
 const DASHES = ["7 4", "2 3", "10 3 2 3"];
 const curve = coordinates(CURVE);
-const percent = (v) => `${(100 * v).toFixed(v > 0 && v < 0.0995 && Math.abs((100 * v) % 1) > 0.01 ? 1 : 0)} %`;
+const percent = (v) => `${(100 * v).toFixed(1).replace(/\.0$/, "")}\u00a0%`;
 
 /** Many marks as one path: circles, or squares. */
 const dots = (places, attributes) => make("path", {
@@ -40,6 +40,7 @@ function render({ model, el, reset }) {
   const [n, cases] = [model.get("n"), model.get("cases")];
   const axesOf = model.get("axes");
   const state = { share: model.get("share"), method: model.get("method"), of: model.get("case") };
+  const names = Object.keys(cases);
   const methods = Object.keys(Object.values(cases)[0].rankings);
   const heights = Object.values(cases).flatMap(({ wrong, right }) => [...wrong, ...right]).map(([, q]) => Math.log10(q));
   const map = coordinates({ ...MAP, y: [Math.min(...heights) - 0.1, Math.max(...heights) + 0.1] });
@@ -130,7 +131,8 @@ function render({ model, el, reset }) {
   function speak() {
     const others = methods.filter((name) => name !== state.method);
     const told = (name) => `${name} ${percent(found.found[name])}`;
-    says.textContent = `${percent(state.share)} checked: ${found.checked} of ${n} labels. Ranked by ${state.method}, ` +
+    const where = names.length > 1 ? `${model.get("of")} ${state.of}: ` : "";
+    says.textContent = `${where}${percent(state.share)} checked, ${found.checked} of ${n} labels. Ranked by ${state.method}, ` +
       `${percent(found.found[state.method])} of the wrong ones are found; by ${others.map(told).join(", ")}; ` +
       `at random ${percent(state.share)}.`;
   }
@@ -173,7 +175,6 @@ function render({ model, el, reset }) {
   budgets.set(state.share);
   const rankings = choice("Ranked by: ", methods, (method) => changed({ method }));
   rankings.set(state.method);
-  const names = Object.keys(cases);
   const which = choice(`${model.get("of")}: `, names, (of) => changed({ of }));
   which.set(state.of);
   show(el, {

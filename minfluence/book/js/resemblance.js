@@ -208,7 +208,7 @@ function render({ model, el, reset }) {
     const who = found.yardstick === PLAIN ? "The plain inner product" : "The model";
     const { high, low } = power(fitted.model.A, 1);
     const ratio = Math.sqrt(high / low) ** (1 - share);
-    const shape = share === 1 ? "is a circle" : `is ${ratio.toFixed(1)} times as long as wide`;
+    const shape = share === 1 ? "is a circle" : `is ${ratio.toFixed(2)} times as long as wide`;
     return `${who} finds ${same} of ${count((i) => own[i])} ${name}s like the cross, which is a ${name}: ` +
       `these help, the others harm. Of the ${kind(-test.y)}s ${other} help, being unlike it. ` +
       `${near} of ${points.length} points lie beyond the tangent. Scores with ${kept}: Pearson with ` +

@@ -73,7 +73,7 @@ function render({ model, el, reset }) {
   });
   const ground = make("rect", { class: "ground", width: PLANE.width, height: PLANE.height, fill: "transparent" });
   const before = make("path", { d: drawn(fitted.theta), stroke: GREY, "stroke-width": 1.5, "stroke-dasharray": "5 4" });
-  const now = make("path", { stroke: INK, "stroke-width": 2 });
+  const now = make("path", { stroke: INK, "stroke-width": 2, fill: "none" });
   const lasso = make("path", { fill: INK, "fill-opacity": 0.06, stroke: INK, "stroke-dasharray": "3 3", "pointer-events": "none" });
   const marks = points.map((_, i) => tap(i));
   view.append(ground, before, now, ...marks,
