@@ -76,6 +76,7 @@ browser: $(NODE_READY) ## read the built book in Chromium, without network, and 
 	node tests/browser/pages.mjs $(SITE)
 	node tests/browser/explorables.mjs $(SITE)
 	node tests/browser/learning.mjs $(SITE)
+	node tests/browser/found.mjs $(SITE)
 	node tests/browser/lighthouse.mjs $(SITE)
 
 binder: $(TEST_READY) ## run every chapter in a new environment that holds what Binder's would

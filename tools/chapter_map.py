@@ -13,13 +13,27 @@ from xml.sax.saxutils import escape
 
 from chapter import BOOK, chapters, read, source
 
-MAP = BOOK / "_static" / "chapter_map.svg"
+STATIC = BOOK / "_static"
 INSTRUCTORS = BOOK / "instructors.md"
 INDEX = BOOK / "index.ipynb"
-WIDTH, ROW, BOX, PAD = 380, 66, 48, 8  # as wide as a phone
+ROW, BOX, PAD = 76, 56, 8
 PARTS = [("Part I · The method", 0, 9), ("Part II · Uses", 10, 13), ("Part III · Further", 14, 99)]
 TIMES = re.compile(r"\*About (\d+) minutes(?:, and (\d+) for the exercises)?\. You need: (.*)")
-COLOURS = ["#0072B2", "#00735C", "#B34700"]
+
+
+class Shape(NamedTuple):
+    """How large a map is: pixels, chapters beside one another, pixels of a title."""
+
+    name: str
+    width: int
+    across: int
+    size: int
+
+
+MAPS = {  # where there is room; and as wide as a phone. `_ext/maps.py` puts both into a page
+    STATIC / "chapter_map.svg": Shape("wide", 720, 4, 15),
+    STATIC / "chapter_map_narrow.svg": Shape("narrow", 358, 2, 14),
+}
 
 
 class Chapter(NamedTuple):
@@ -59,25 +73,28 @@ def levels(part):
     return rows
 
 
-def svg(all_chapters):
+def svg(all_chapters, shape):
     """The map as text of an SVG file."""
     marks, centres, y = [], {}, 4
-    for (title, first, last), colour in zip(PARTS, COLOURS, strict=True):
+    for title, first, last in PARTS:
         part = [c for c in all_chapters if first <= c.number <= last]
         outside = sorted({n for c in part for n in c.needs if n < first})
         needs = f": needs {_numbers(outside)}" if outside else ""
-        marks.append(f'<text x="{PAD}" y="{y + 16}" class="part">{escape(title + needs)}</text>')
-        y += 26
+        marks.append(
+            f'<text x="{PAD / 2:g}" y="{y + 18}" class="part">{escape(title + needs)}</text>'
+        )
+        y += 30
         for row in levels(part):
-            for chunk in (row[i : i + 3] for i in range(0, len(row), 3)):
-                for chapter, x in zip(chunk, _places(len(chunk)), strict=True):
+            for chunk in _chunks(row, shape.across):
+                for chapter, x in zip(chunk, _places(len(chunk), shape.width), strict=True):
                     centres[chapter.number] = (x, y)
-                    marks.append(_box(chapter, x, y, len(chunk), colour))
+                    marks.append(_box(chapter, x, y, len(chunk), shape))
                 y += ROW
         y += 6
     inside = [(n, c.number) for c in all_chapters for n in c.needs if _same_part(n, c.number)]
-    arrows = [_arrow(centres[a], centres[b]) for a, b in _direct(inside)]
-    return "\n".join([HEAD.format(width=WIDTH, height=y), *arrows, *marks, "</svg>", ""])
+    arrows = [_arrow(centres[a], centres[b], shape.name) for a, b in _direct(inside)]
+    head = HEAD.format(width=shape.width, height=y, size=shape.size, name=shape.name)
+    return "\n".join([head, *arrows, *marks, "</svg>", ""])
 
 
 def describe(all_chapters):
@@ -89,35 +106,47 @@ def describe(all_chapters):
     return "Map of the chapters. " + "; ".join(said) + "."
 
 
-HEAD = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}"
- height="{height}" font-family="system-ui, sans-serif" text-anchor="middle">
-<style>.part {{ font: bold 13px system-ui, sans-serif; text-anchor: start }}
-.name {{ font-size: 11.5px }} .minutes {{ font-size: 10.5px }}
-.arrow {{ stroke: #777; fill: none; marker-end: url(#tip) }}</style>
-<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6" markerHeight="6"
- orient="auto"><path d="M0 0L8 4L0 8z" fill="#777"/></marker>
-<rect width="100%" height="100%" fill="#fff"/>"""
+HEAD = """<svg xmlns="http://www.w3.org/2000/svg" class="chapter-map {name}" text-anchor="middle"
+ viewBox="0 0 {width} {height}" width="{width}" height="{height}" font-size="{size}">
+<style>.chapter-map {{ font-family: var(--pst-font-family-base, system-ui, sans-serif) }}
+.chapter-map text {{ fill: var(--ink, #222222) }}
+.chapter-map .part {{ font-weight: bold; text-anchor: start }}
+.chapter-map .minutes {{ font-size: 12px; fill: var(--grey, #6b6b6b) }}
+.chapter-map rect {{ fill: var(--soft, #f3f4f5); stroke: var(--rule, #c8c8c8) }}
+.chapter-map a:is(:hover, :focus-visible) rect {{ stroke: var(--ink, #222222); stroke-width: 3 }}
+.chapter-map a {{ text-decoration: none; outline: none }}
+.chapter-map .arrow {{ stroke: var(--grey, #6b6b6b); fill: none }}</style>
+<marker id="tip-{name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6" markerHeight="6"
+ orient="auto"><path d="M0 0L8 4L0 8z" fill="var(--grey, #6b6b6b)"/></marker>"""
 
 
-def _places(count):
-    return [WIDTH * (2 * k + 1) / (2 * count) for k in range(count)]
+def _chunks(row, across):
+    """A row in pieces of nearly equal length, none longer than `across`."""
+    count = -(-len(row) // across)
+    ends = [len(row) * k // count for k in range(count + 1)]
+    return [row[a:b] for a, b in zip(ends, ends[1:], strict=False)]
 
 
-def _box(chapter, x, y, in_row, colour):
-    width = min(WIDTH / in_row - PAD, 240)
-    lines = _lines(f"{chapter.number} {chapter.name}", int((width - 6) / 6.6))
+def _places(count, width):
+    return [width * (2 * k + 1) / (2 * count) for k in range(count)]
+
+
+def _box(chapter, x, y, in_row, shape):
+    """A chapter: its number, its title and its minutes, and a link to it."""
+    width = min(shape.width / in_row - PAD, 240)
+    lines = _lines(f"{chapter.number} {chapter.name}", int((width - 8) / (0.53 * shape.size)))
+    first = y + (25 if len(lines) == 1 else 18)
     text = [
-        f'<text x="{x:g}" y="{y + 20 + 13 * k - 5 * (len(lines) - 1)}" class="name" fill="#fff">'
-        f"{escape(line)}</text>"
+        f'<text x="{x:g}" y="{first + 17 * k}">{escape(line)}</text>'
         for k, line in enumerate(lines)
     ]
     return "\n".join(
         [
-            f'<rect x="{x - width / 2:g}" y="{y}" width="{width:g}" height="{BOX}" rx="5" '
-            f'fill="{colour}"/>',
+            f'<a href="{chapter.stem}.html">',
+            f'<rect x="{x - width / 2:g}" y="{y}" width="{width:g}" height="{BOX}" rx="5"/>',
             *text,
-            f'<text x="{x:g}" y="{y + BOX - 6}" class="minutes" fill="#fff">'
-            f"{chapter.minutes} min</text>",
+            f'<text x="{x:g}" y="{y + BOX - 6}" class="minutes">{chapter.minutes} min</text>',
+            "</a>",
         ]
     )
 
@@ -133,9 +162,10 @@ def _lines(text, letters):
     return lines
 
 
-def _arrow(start, end):
+def _arrow(start, end, name):
     (x1, y1), (x2, y2) = start, end
-    return f'<path class="arrow" d="M{x1:g} {y1 + BOX}L{x2:g} {y2 - 1}"/>'
+    tip = f'marker-end="url(#tip-{name})"'
+    return f'<path class="arrow" {tip} d="M{x1:g} {y1 + BOX}L{x2:g} {y2 - 1}"/>'
 
 
 def _same_part(a, b):
@@ -171,7 +201,8 @@ def _more(chapter):
 
 if __name__ == "__main__":
     all_chapters = [first_lines(path) for path in chapters()]
-    MAP.write_text(svg(all_chapters), "utf-8")
+    for path, shape in MAPS.items():
+        path.write_text(svg(all_chapters, shape), "utf-8")
     INSTRUCTORS.write_text(with_objectives(INSTRUCTORS.read_text("utf-8"), all_chapters), "utf-8")
     said = f"![{describe(all_chapters)}]("
     index = re.sub(r"!\[Map of the chapters\.[^]]*\]\(", lambda _: said, INDEX.read_text("utf-8"))

@@ -38,7 +38,8 @@ class Page(HTMLParser):
             self.anchors.add(attrs["id"])
         if tag == "a" and "name" in attrs:
             self.anchors.add(attrs["name"])
-        self.links.update(attrs[key] for key in ("href", "src", "poster") if key in attrs)
+        if tag != "base":  # says where the site is, on a page that is shown anywhere
+            self.links.update(attrs[key] for key in ("href", "src", "poster") if key in attrs)
         if tag == "meta" and attrs.get("http-equiv", "").lower() == "refresh":
             self.links.update(re.findall(r"url=(\S+)", attrs.get("content", ""), re.IGNORECASE))
         self.loaded.update(loads(tag, attrs))

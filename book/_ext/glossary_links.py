@@ -10,7 +10,7 @@ from docutils import nodes
 from sphinx.util import logging
 
 GLOSSARY = "book/glossary"
-OTHERS = {"book/api", "book/bibliography", GLOSSARY}  # pages that are not linked from
+OTHERS = ("book/api", "book/bibliography", GLOSSARY)  # pages that begin so are not linked from
 # words of everyday language, which a chapter also uses in their everyday sense
 AMBIGUOUS = {"budget", "depth", "projection", "recall", "scale", "spread", "transfer"}
 NOT_IN = (nodes.reference, nodes.literal, nodes.math, nodes.title, nodes.caption, nodes.term)
@@ -31,7 +31,7 @@ def find_terms(app, env):
     words = "|".join(re.escape(term).replace(r"\ ", r"\s+") for term in longest_first)
     env.glossary_pattern = re.compile(rf"(?<![\w-])({words})(?:s|es)?(?![\w-])", re.IGNORECASE)
     env.glossary_uses = {term: [] for term in env.glossary_anchors}
-    for page in sorted(env.found_docs - OTHERS):
+    for page in sorted(page for page in env.found_docs if not page.startswith(OTHERS)):
         for term in {term for term, _, _ in first_uses(env, env.get_doctree(page))}:
             env.glossary_uses[term].append(page)
 
@@ -66,7 +66,7 @@ def link(app, doctree, page):
         return
     if page == GLOSSARY:
         list_uses(app, doctree)
-    elif page not in OTHERS:
+    elif not page.startswith(OTHERS):
         glossary = app.builder.get_relative_uri(page, GLOSSARY)
         uses = {}
         for term, text, match in first_uses(env, doctree):
