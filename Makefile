@@ -4,7 +4,8 @@
 
 PYTHON ?= python3
 PORT ?= 8000
-# Where there is npm: MathJax for the book, and all that browser tests and slides need besides.
+# Where there is npm: formulas and typefaces of the book, and all that browser tests
+# and slides need besides.
 # NPM= does without, as if there were none.
 NPM ?= $(shell command -v npm)
 
@@ -13,7 +14,7 @@ BIN := .venv/bin
 BOOK_BIN := .venv-book/bin
 BOOK_READY := .venv-book/.ready
 TEST_READY := .venv/.ready
-MATHJAX_READY := $(if $(NPM),node_modules/mathjax/.ready)
+KATEX_READY := $(if $(NPM),node_modules/katex/.ready)
 NODE_READY := $(if $(NPM),node_modules/.ready)
 
 # Data that lie beside this folder are used without being asked for.
@@ -22,17 +23,17 @@ export MINFLUENCE_DATA ?= $(abspath ../shared/data)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book book-strict test data lint check inputs random newcomer links publishable browser binder colab coursework slides pdf execute derive bench serve clean
+.PHONY: help book book-strict test data lint check inputs random newcomer links publishable browser binder colab coursework slides pdf site execute derive bench serve clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
-book: $(BOOK_READY) $(MATHJAX_READY) ## build the book from its executed notebooks into _build/html
+book: $(BOOK_READY) $(KATEX_READY) ## build the book from its executed notebooks into _build/html
 	$(BOOK_BIN)/jupyter-book build . -W -n --keep-going
 
 # A page that was built with a warning is not built again, and the second call succeeds: only a
 # build of all pages can be trusted.
-book-strict: $(BOOK_READY) $(MATHJAX_READY) ## the same from nothing: what CI runs
+book-strict: $(BOOK_READY) $(KATEX_READY) ## the same from nothing: what CI runs
 	rm -rf _build
 	$(BOOK_BIN)/jupyter-book build . --all -W -n --keep-going
 
@@ -77,6 +78,7 @@ browser: $(NODE_READY) ## read the built book in Chromium, without network, and 
 	node tests/browser/explorables.mjs $(SITE)
 	node tests/browser/learning.mjs $(SITE)
 	node tests/browser/found.mjs $(SITE)
+	node tests/browser/room.mjs $(SITE)
 	node tests/browser/lighthouse.mjs $(SITE)
 
 binder: $(TEST_READY) ## run every chapter in a new environment that holds what Binder's would
@@ -93,6 +95,9 @@ slides: $(TEST_READY) $(NODE_READY) ## make the slides of one lecture into _buil
 
 pdf: book ## print the book: one PDF for each page and one of all, into _build/pdf (needs Chromium)
 	$(BOOK_BIN)/python tools/print.py $(SITE)
+
+site: pdf slides ## the book with its slides and PDFs, which its pages offer, into _build/site: what is published
+	$(BOOK_BIN)/python tools/offer.py $(SITE)
 
 execute: $(TEST_READY) ## run every chapter and save its outputs
 	$(ONE_THREAD) $(BIN)/python tools/execute.py
@@ -145,10 +150,10 @@ $(TEST_READY): pyproject.toml requirements.txt requirements-torch-cpu.txt requir
 NPM_CI = $(NPM) ci --ignore-scripts --no-audit --no-fund
 NPM_FAILED = { echo "npm ci failed, so pages would load their scripts from a public network: \
   mend what npm says above, or accept that with make $(MAKECMDGOALS) NPM="; exit 1; }
-node_modules/mathjax/.ready: package-lock.json
+node_modules/katex/.ready: package-lock.json
 	@$(NPM_CI) --omit=dev || $(NPM_FAILED)
 	@touch $@
 
 node_modules/.ready: package-lock.json
 	@$(NPM_CI) || $(NPM_FAILED)
-	@touch node_modules/mathjax/.ready $@
+	@touch node_modules/katex/.ready $@

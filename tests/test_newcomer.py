@@ -56,7 +56,7 @@ def test_what_pip_and_npm_fetch_is_counted(tmp_path):
     )
     packages = tmp_path / ".npm" / "_cacache" / "content"
     packages.mkdir(parents=True)
-    (packages / "mathjax").write_bytes(bytes(2_000_000))
+    (packages / "katex").write_bytes(bytes(2_000_000))
     assert newcomer.fetched(tmp_path) == pytest.approx(40.211e6)
     assert newcomer.fetched(tmp_path / "nowhere") == 0
 

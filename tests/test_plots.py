@@ -6,6 +6,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.offsetbox import AnnotationBbox
 from numpy.testing import assert_allclose
 
 import minfluence as mi
@@ -75,6 +76,24 @@ def test_the_colour_of_a_prediction_is_the_sign_of_the_truth_and_some_have_names
     assert [(text.get_text(), text.xy) for text in ax.texts] == [("24", (-2.0, 4.0))]
 
 
+def test_residuals_are_the_truth_minus_the_prediction_in_the_colour_of_the_truth():
+    ax = plots.residuals([1.0, -2.0], [1.5, -3.0], unit="score", names={0: "24"})
+    helpful, harmful, _ = ax.collections
+    assert_allclose(helpful.get_offsets(), [[1.0, 0.5]])
+    assert_allclose(harmful.get_offsets(), [[-2.0, -1.0]])
+    assert [(text.get_text(), text.xy) for text in ax.texts] == [("24", (1.0, 0.5))]
+    assert ax.get_xlabel() == "predicted change in score"
+
+
+def test_thumbnails_show_their_pictures_at_their_places_and_lead_to_their_points():
+    pictures = np.arange(2 * 16.0).reshape(2, 16)
+    ax = plots.thumbnails(pictures, [(1.0, 2.0), (3.0, 4.0)], [(0.1, 0.9), (0.9, 0.1)])
+    shown = [box for box in ax.artists if isinstance(box, AnnotationBbox)]
+    assert_allclose([box.xy for box in shown], [(1.0, 2.0), (3.0, 4.0)])
+    assert_allclose([box.xybox for box in shown], [(0.1, 0.9), (0.9, 0.1)])
+    assert_allclose(shown[1].offsetbox.get_data(), pictures[1].reshape(4, 4))
+
+
 def test_lines_are_named_at_their_ends_without_touching():
     ax = plt.gca()
     for label, end in (("truth", 1.0), ("tangent", 1.001), ("floor", 0.0), ("_unnamed", 0.5)):
@@ -114,8 +133,14 @@ def test_an_axes_that_is_given_is_used():
         (lambda: plots.boundary([0.0, 0.0, 1.0]), "must be greater than 0, got 0.0"),
         (lambda: plots.predicted_against_actual(y, y[:-1]), r"actual must have shape \(3,\)"),
         (lambda: plots.images(np.ones((0, 9)), []), "number of pictures .* at least 1, got 0"),
-        (lambda: plots.images(np.ones((2, 10)), ["a", "b"]), "got 2 of 10 pixels and 2 titles"),
-        (lambda: plots.images(np.ones((2, 9)), ["a"]), "a title for each, got 2 .* and 1 titles"),
+        (
+            lambda: plots.images(np.ones((2, 10)), ["a", "b"]),
+            r"side \* side pixels, got 2 of 10 pixels",
+        ),
+        (
+            lambda: plots.images(np.ones((2, 9)), ["a"]),
+            "a title for each picture, got 2 .* and 1 titles",
+        ),
         (lambda: plots.images(np.ones((2, 9)), ["a", "b"], columns=0), "columns must be"),
         (lambda: plots.points(X, [0, 1, 1]), r"labels -1 and \+1, got 0, 1: map 0/1 labels"),
         (lambda: plots.change_map(X, [0, 1, 1], y), r"labels -1 and \+1, got 0, 1"),

@@ -164,7 +164,7 @@ def test_a_torch_with_a_wrong_checksum_stops_make(house):
     assert not (house / ".venv" / ".ready").exists()
 
 
-@pytest.mark.parametrize("target", ["node_modules/mathjax/.ready", "node_modules/.ready"])
+@pytest.mark.parametrize("target", ["node_modules/katex/.ready", "node_modules/.ready"])
 def test_make_stops_where_npm_fails(house, target):
     done = make(house, target, npm="echo broken >&2; exit 1")
     assert done.returncode != 0 and not (house / target).exists()
@@ -176,11 +176,11 @@ def test_make_stops_where_npm_fails(house, target):
 
 
 def test_the_book_waits_for_npm_and_does_without_only_when_told(house):
-    fails, works = "exit 1", "mkdir -p node_modules/mathjax"
+    fails, works = "exit 1", "mkdir -p node_modules/katex"
     assert make(house, "book", npm=fails).returncode != 0
     assert "jupyter-book" not in make(house, "--dry-run", "book", npm=fails).stdout.split("npm")[0]
     assert "npm" not in make(house, "--dry-run", "book", "NPM=").stdout
-    assert make(house, "node_modules/mathjax/.ready", npm=works).returncode == 0
+    assert make(house, "node_modules/katex/.ready", npm=works).returncode == 0
 
 
 def test_pages_are_held_to_be_self_contained_where_there_is_npm(house):

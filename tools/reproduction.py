@@ -20,14 +20,21 @@ LEDGER = BOOK / "results" / "reproduction.json"
 def output(cell):
     """Text that a chapter's cell printed, by the two numbers: "04 27" is cell-27 of chapter 4.
 
-    The cell may stand in the chapter itself or on one of its "Going deeper" pages.
+    A table counts as its text. The cell may stand in the chapter itself or on one of its "Going
+    deeper" pages.
     """
     chapter, number = cell.split()
     cells = [found for path in pages(chapter) for found in read(path)["cells"]]
     for found in cells:
         if found["id"] == f"cell-{number}":
-            return "".join("".join(o.get("text", [])) for o in outputs([found])).rstrip("\n")
+            return "".join(map(text, outputs([found]))).rstrip("\n")
     raise LookupError(f"Chapter {chapter} has no cell-{number}: name another in {PUBLISHED.name}.")
+
+
+def text(output):
+    """What an output says in a terminal, with the minus sign of a keyboard."""
+    shown = output.get("text") or [*output.get("data", {}).get("text/plain", []), "\n"]
+    return "".join(shown).replace("−", "-")
 
 
 def ours(line):

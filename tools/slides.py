@@ -5,8 +5,8 @@ Usage: python tools/slides.py
 The chapters' cells say in their metadata where a slide begins (``slideshow.slide_type``, as Jupyter
 and nbconvert have it), and with the tag ``output-only`` that a slide shows no code. A derivation is
 a slide of its own, on which its lines come one by one. Open the page in a browser; ``?print-pdf``
-behind the address prints it. With reveal.js and MathJax from npm it works without a network;
-without npm the slides load both from a public one, and the tool says so.
+behind the address prints it. With reveal.js and KaTeX from npm it works without a network; without
+npm the slides load reveal.js and MathJax from a public one, and the tool says so.
 """
 
 import re
@@ -19,17 +19,46 @@ from traitlets.config import Config
 
 CHAPTERS = ["02", "03", "04"]
 TARGET = ROOT / "_build" / "slides"
-SCRIPTS = {"reveal.js": ["dist", "plugin"], "mathjax": ["es5"], "requirejs": ["require.js"]}
-HEAD = """<script>window.MathJax = {tex: {inlineMath: [["$", "$"]]}};</script>
-<style>
+TITLE = "Influence functions: one lecture"
+SCRIPTS = {
+    "reveal.js": ["dist", "plugin"],
+    "katex": ["dist/katex.min.css", "dist/katex.min.js", "dist/contrib", "dist/fonts"],
+    "requirejs": ["require.js"],
+}
+STYLE = """<style>
+.reveal { --jp-content-font-family: "Source Sans Pro", sans-serif; }
 .reveal .slides { text-align: left; font-size: 0.8em !important; }
+.reveal .slides section { max-height: 700px; overflow-y: auto; }
 .reveal h1, .reveal h2, .reveal h3 { text-transform: none !important; }
-.reveal img { max-height: 48vh !important; margin: 0 auto; display: block; }
+.reveal :is(img, .jp-RenderedSVG svg) { display: block; max-width: 100%; margin: 0 auto; }
+.reveal :is(img, .jp-RenderedSVG svg) { max-height: 48vh !important; }
+.reveal .jp-OutputArea { display: flex; flex-wrap: wrap; }
+.reveal .jp-OutputArea-child { flex: 1 1 100%; min-width: 0; }
+.reveal .jp-OutputArea-child:has(.jp-RenderedSVG) { flex: 1 1 40%; }
 .reveal .jp-InputPrompt, .reveal .jp-OutputPrompt { display: none; }
 .reveal pre { font-size: 0.8em; line-height: 1.3; box-shadow: none; width: 100%; }
 .reveal table { font-size: 0.8em; }
 </style>
 """
+# Before the script that loads reveal.js: after it these would wait to be asked for.
+FORMULAS = """<link rel="stylesheet" href="katex/dist/katex.min.css">
+<script src="katex/dist/katex.min.js"></script>
+<script src="katex/dist/contrib/auto-render.min.js"></script>
+<script>
+const delimiters = [["$$", true], ["$", false]].map(
+  ([mark, display]) => ({ left: mark, right: mark, display }));
+document.addEventListener("DOMContentLoaded", () =>
+  renderMathInElement(document.body, { delimiters, throwOnError: false }));
+</script>
+"""
+MATHJAX = re.compile(
+    r"(?s)<!-- Load mathjax -->.*?<!-- End of mathjax configuration -->"
+    r"|var update = function.*?Reveal\.addEventListener\('slidechanged', update\);"
+)
+UNUSED = re.compile(
+    r"(?s)<script type=\"module\">(?:(?!</script>).)*?mermaid.*?</script>"
+    r"|<script src=\"[^\"]*jquery[^\"]*\"></script>"
+)
 
 
 DERIVATION = re.compile(r"(?s)<div class=\"derivation\".*?>\n(.*?)</div>")
@@ -88,22 +117,23 @@ def main():
     exporter = SlidesExporter(config=config, reveal_theme="white")
     TARGET.mkdir(parents=True, exist_ok=True)
     modules = ROOT / "node_modules"
+    head = STYLE
     if all((modules / name).exists() for name in SCRIPTS):
         for name, parts in SCRIPTS.items():
             for part in parts:
                 copy(modules / name / part, TARGET / name / part)
         exporter.reveal_url_prefix = "reveal.js"
         exporter.require_js_url = "requirejs/require.js"
-        exporter.mathjax_url = "mathjax/es5/tex-mml-chtml.js"
+        head += FORMULAS
     else:
         print("These slides load reveal.js and MathJax from a public network: no npm brought them.")
     page, _ = exporter.from_notebook_node(lecture())
+    if FORMULAS in head:
+        page = MATHJAX.sub("", page)
+    page = UNUSED.sub("", page).replace("<head>", f"<head>{head}", 1)
+    page = page.replace("<title>Notebook slides</title>", f"<title>{TITLE}</title>", 1)
     path = TARGET / "lecture.slides.html"
-    page = re.sub(r"(?s)<script type=\"module\">.*?mermaid.*?</script>", "", page)
-    page = re.sub(
-        r"<script src=\"[^\"]*jquery[^\"]*\"></script>", "", page
-    )  # no slide uses the two
-    path.write_text(page.replace("<head>", f"<head>{HEAD}", 1), "utf-8")
+    path.write_text(page, "utf-8")
     print(path.relative_to(ROOT))
 
 

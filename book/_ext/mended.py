@@ -3,9 +3,9 @@
 The corner of a table is an empty header, which says nothing to those who listen: it becomes a cell.
 Entries of the bibliography have a role that no longer exists, in a list without items. The sidebar
 belongs to no landmark, so that nobody who jumps between landmarks finds it. The button that unfolds
-a chapter's further pages has no name. A table that scrolls cannot be reached by keyboard. Formulas
-and pictures have no size until they are there, and then the text below them moves. And pictures of
-photographs are heavier than a phone needs.
+a chapter's further pages has no name. A table or a formula that scrolls cannot be reached by
+keyboard. Pictures have no size until they are there, and then the text below them moves, and they
+are fetched before anybody comes near. And pictures of photographs are heavier than a phone needs.
 """
 
 import re
@@ -20,6 +20,7 @@ MENDED = [
         '<div id="pst-primary-sidebar" class',
         '<div id="pst-primary-sidebar" role="complementary" aria-label="Contents" class',
     ),
+    ('<summary aria-label="Toggle hidden content">', "<summary>"),  # its words say more
     (
         '<summary><span class="toctree-toggle"',
         '<summary aria-label="Pages that go deeper"><span class="toctree-toggle"',
@@ -29,12 +30,6 @@ MENDED = [
         '<div class="pst-scrollable-table-container" tabindex="0">',
     ),
 ]
-MATH = re.compile(
-    r'<(span|div) class="math notranslate nohighlight">\s*\\[(\[](.*?)\\[)\]]', re.DOTALL
-)
-UNSEEN = re.compile(
-    r"\\(text|math|operatorname|hat|tilde|bar|boxed|begin|end|left|right)\w*|\\color\{[^}]*\}|\\[,;!]"
-)
 IMAGE = re.compile(r'<img (?![^>]*width=)([^>]*src="([^"]*_images/[^"]*\.png)")')
 HEAVY = 200_000  # bytes of a picture
 
@@ -46,7 +41,6 @@ def mend(app, error):
         page = mended = path.read_text("utf-8")
         for wrong, right in MENDED:
             mended = re.sub(wrong, right, mended)
-        mended = MATH.sub(with_size, mended)
         mended = IMAGE.sub(lambda image, at=path.parent: with_shape(image, at), mended)
         if mended != page:
             path.write_text(mended, "utf-8")
@@ -55,27 +49,10 @@ def mend(app, error):
             reduce_colours(path)
 
 
-def with_size(formula):
-    """Say about how large a formula will be, so that its place is kept until it is typeset."""
-    tag, tex = formula[1], formula[2]
-    signs = re.sub(UNSEEN, " ", tex)
-    signs = re.sub(r"\\(max|min|arg|log|exp)\b", "xxx", signs)
-    signs = re.sub(r"[{}\s^_&]", "", re.sub(r"\\[a-zA-Z]+", "x", signs))
-    wide = len(re.findall("[-=+<>]", signs))  # with space around them
-    rows = tex.count("\\\\") + 1
-    size = (
-        f"width: {0.62 * len(signs) + 0.5 * wide:.1f}em"
-        if tag == "span"
-        else f"height: {1.4 + 2.4 * rows:.1f}em"
-    )
-    kept = size.replace("width", "--width").replace("height", "--height")
-    return formula[0].replace('nohighlight"', f'nohighlight" style="{kept}"', 1)
-
-
 def with_shape(image, folder):
-    """Say how large a picture is, so that its place is kept until it has come."""
+    """Say how large a picture is, so that its place is kept until a reader comes near."""
     width, height = Image.open(folder / image[2]).size
-    return f'<img width="{width}" height="{height}" {image[1]}'
+    return f'<img loading="lazy" width="{width}" height="{height}" {image[1]}'
 
 
 def reduce_colours(path):

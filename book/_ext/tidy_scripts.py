@@ -1,39 +1,111 @@
-"""Drop scripts that Jupyter Book and its theme put on every page and that this book does not need.
+"""Leave on each page the scripts and styles that it needs, and let none of them keep it waiting.
 
-sphinx-thebe adds its inline script twice, and the second copy is a SyntaxError in the browser; its
-launch button is not used here at all, so both go. The theme brings its icons twice, as fonts in its
-style sheet and as 1.5 MB of JavaScript that turns them into pictures; the fonts are enough.
+Jupyter Book and its theme put all they have on every page. The search index weighs as much as the
+page itself and is needed where one searches. What a page has no use for goes: widgets, derivations,
+folding, tabs, copying of code. All others wait until the page is there, widgets first.
 """
 
+import re
 from pathlib import Path
 
+SCRIPT = re.compile(r"[ \t]*<script\b([^>]*)>(.*?)</script>\n?", re.DOTALL)
+LINK = re.compile(r"[ \t]*<link\b([^>]*)/>\n?")
+NEVER = re.compile(r'fontawesome\.js|thebe|as="script"|MathJax = |kernelName = |locales/')
+SEARCH = re.compile(r"searchtools\.js|language_data\.js|searchindex\.js")
+ONLY_WITH = [  # what a script or style is called, what its pages have
+    (re.compile(r"/widgets\.js"), re.compile("jupyter.widget-view")),
+    (re.compile(r"/derivations\.js"), re.compile('class="derivation')),
+    (
+        re.compile(r"toggle(Hint|Open|button)"),
+        re.compile(r'class="(toggle|[^"]*admonition[^"]* dropdown)\b'),
+    ),
+    (re.compile(r"design-tabs|sphinx-design"), re.compile(r'class="[^"]*\bsd-')),
+    (re.compile(r"copybutton|clipboard"), re.compile('class="highlight')),
+]
+# The theme learns late whether the system is dark, and then the whole page is laid out once more.
+UNKNOWN = 'localStorage.getItem("theme") || "auto"'
+KNOWN = """(localStorage.getItem("mode") || "auto") !== "auto" ? localStorage.getItem("mode")
+      : matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light\""""
+# It measures every block of code, so as to make those that scroll reachable by keyboard: here only
+# what is laid out already, then what comes near, and formulas as well.
+MEASURES = {
+    '"pre",".nboutput': '"div.math","pre",".nboutput',
+    ".forEach(e=>{e.tabIndex=e.scrollWidth": (
+        ".forEach(e=>{if(e.checkVisibility({contentVisibilityAuto:true}))e.tabIndex=e.scrollWidth"
+    ),
+    'window.addEventListener("resize",t),new MutationObserver': (
+        'window.addEventListener("resize",t),'
+        'document.addEventListener("contentvisibilityautostatechange",t),new MutationObserver'
+    ),
+}
+STEPWISE = '<script>document.documentElement.classList.add("stepwise");</script>\n'
 
-def drop_thebe(app, pagename, templatename, context, doctree):
-    """Leave out thebe's scripts and styles, and any inline script that is already on the page."""
-    kept, seen = [], set()
-    for script in context.get("script_files", []):
-        body = getattr(script, "attributes", {}).get("body")
-        if "thebe" in str(getattr(script, "filename", script)) + (body or "") or body in seen:
-            continue
-        if body:
-            seen.add(body)
-        kept.append(script)
-    context["script_files"] = kept
-    context["css_files"] = [
-        css
-        for css in context.get("css_files", [])
-        if "thebe" not in str(getattr(css, "filename", css))
-    ]
+
+def tidy(app, error):
+    if error or app.builder.format != "html":
+        return
+    static = Path(app.outdir) / "_static"
+    measure_less(static / "scripts" / "pydata-sphinx-theme.js")
+    settings = (static / "documentation_options.js").read_text("utf-8")
+    for path in Path(app.outdir).rglob("*.html"):
+        page = path.read_text("utf-8")
+        if "<body" in page and static not in path.parents:
+            path.write_text(lean(page, path.name == "search.html", settings), "utf-8")
 
 
-def empty_fontawesome(app, error):
-    """Empty the script, since the theme's template asks for it by name."""
-    script = Path(app.outdir) / "_static" / "scripts" / "fontawesome.js"
-    if not error and script.exists():
-        script.write_text("// the icons are fonts, in the style sheet\n", "utf-8")
+def measure_less(path):
+    script = path.read_text("utf-8")
+    for old, new in MEASURES.items():
+        if new not in script and old not in script:
+            raise ValueError(f"{path.name} of the theme has changed: {old} is not in it any more.")
+        script = script if new in script else script.replace(old, new)
+    path.write_text(script, "utf-8")
+
+
+def lean(page, is_search, settings):
+    """The page without what it does not need; the rest waits, and widgets wait least."""
+    mathjax = "mathjax@" in page  # formulas are not typeset: see formulas.py
+    body = page[page.index("<body") :]
+
+    def needed(what):
+        if NEVER.search(what) and not ("MathJax = " in what and mathjax):
+            return False
+        if SEARCH.search(what) and not is_search:
+            return False
+        return all(use.search(body) for name, use in ONLY_WITH if name.search(what))
+
+    def script(match):
+        attributes, text = match[1], match[2]
+        if "application/" in attributes:
+            return match[0]
+        if not needed(attributes + text):
+            return ""
+        if "documentation_options.js" in attributes:  # short, and the scripts in the page use it
+            return f"<script>{settings}</script>\n"
+        if "sphinx_highlight.js" in attributes:  # it marks letters in the middle of words
+            return "<script>const SPHINX_HIGHLIGHT_ENABLED = false;</script>\n" if is_search else ""
+        if "searchtools.js" in attributes and "defer" not in attributes:
+            return "".join(
+                match[0].replace("<script", "<script defer", 1).replace("searchtools", name)
+                for name in ("searchtools", "search")
+            )
+        if "src=" in attributes and not re.search(r"\b(defer|async)\b", attributes):
+            return match[0].replace("<script", "<script defer", 1)
+        return match[0]
+
+    page = page.replace(UNKNOWN, KNOWN)
+    page = LINK.sub(lambda match: match[0] if needed(match[1]) else "", page)
+    page = SCRIPT.sub(script, page)
+    widgets = re.search(r"<script defer[^>]*/widgets\.js[^>]*></script>\n?", page)
+    if widgets:
+        page = page.replace(widgets[0], "", 1).replace(
+            "<script defer", f"{widgets[0]}<script defer", 1
+        )
+    if 'class="derivation' in body and STEPWISE not in page:
+        page = page.replace("</head>", STEPWISE + "</head>", 1)
+    return page
 
 
 def setup(app):
-    app.connect("html-page-context", drop_thebe, priority=900)
-    app.connect("build-finished", empty_fontawesome)
+    app.connect("build-finished", tidy, priority=700)  # when all else on the pages is settled
     return {"parallel_read_safe": True, "parallel_write_safe": True}

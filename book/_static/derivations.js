@@ -2,8 +2,6 @@
 // The page shows the whole list where no script runs, and on paper; here one line comes at a time, by
 // button, arrow key or swipe. A question at the end of a line, in <details>, is asked before the next.
 
-document.documentElement.classList.add("stepwise"); // before any line is drawn, so that nothing jumps
-
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -106,4 +104,4 @@ function stepThrough(root) {
   update();
 }
 
-document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("div.derivation").forEach(stepThrough));
+document.querySelectorAll("div.derivation").forEach(stepThrough); // this script is deferred: the page is there

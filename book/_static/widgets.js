@@ -111,24 +111,57 @@ class Widgets {
 
   HTMLModel(model) {
     const page = make("div", { class: "widget-html" });
-    page.innerHTML = model.get("value");
+    page.innerHTML = model.get("value") ?? "";
+    if (model.get("frame")) fetched(model).then((html) => (page.innerHTML = html));
     return page;
   }
 
   AnyModel(model) {
     const el = make("div", { class: "widget-live" });
-    const source = new Blob([model.get("_esm")], { type: "text/javascript" });
-    import(URL.createObjectURL(source)).then((module) => module.default.render({ model, el }));
+    import(new URL(model.get("module"), document.baseURI)).then((module) => module.default.render({ model, el }));
     return el;
+  }
+
+  /** Fetch the frames of a widget before a reader asks for them. */
+  prepare(model) {
+    if (model.get("frame")) fetched(model);
+    for (const child of model.get("children") ?? []) this.prepare(this.at(child));
   }
 }
 
-document.addEventListener("DOMContentLoaded", () => {
-  const state = document.querySelector(STATE);
-  if (!state) return;
-  const widgets = new Widgets(JSON.parse(state.textContent).state);
-  for (const place of document.querySelectorAll(VIEW)) {
+/** A frame that lies in a file of its own. */
+function fetched(model) {
+  model.html ??= fetch(model.get("frame")).then((answer) => answer.text());
+  return model.html;
+}
+
+/** Start the first and what is on the screen or near it at once, the rest one by one when there is time. */
+function start(widgets, places) {
+  const waiting = new Set(places);
+  const show = (place) => {
+    if (!waiting.delete(place)) return;
     const model = widgets.at(JSON.parse(place.textContent).model_id);
-    place.after(make("div", { class: "widget" }, widgets.show(model)));
-  }
-});
+    const widget = make("div", { class: "widget" }, widgets.show(model));
+    for (const event of ["pointerenter", "focusin"]) {
+      widget.addEventListener(event, () => widgets.prepare(model), { once: true });
+    }
+    place.after(widget);
+  };
+  const near = new IntersectionObserver(
+    (entries) => entries.filter((e) => e.isIntersecting).forEach((e) => e.target.querySelectorAll(VIEW).forEach(show)),
+    { rootMargin: "50%" },
+  );
+  const idle = window.requestIdleCallback ?? ((f) => setTimeout(f, 100)); // Safari has none
+  const next = () => {
+    const [place] = waiting;
+    if (!place) return;
+    show(place);
+    idle(next);
+  };
+  for (const place of places) near.observe(place.parentElement);
+  show(places[0]);
+  idle(next);
+}
+
+const state = document.querySelector(STATE); // this script is deferred: the page is there
+if (state) start(new Widgets(JSON.parse(state.textContent).state), document.querySelectorAll(VIEW));

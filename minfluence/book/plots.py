@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from minfluence import validate
 from minfluence.book.style import GREY, HARMS, HELPS, INK, PAPER, POINTS, RULE, SOFT, THIRD
@@ -30,7 +31,9 @@ __all__ = [
     "name_lines",
     "points",
     "predicted_against_actual",
+    "residuals",
     "style",
+    "thumbnails",
     "trust",
 ]
 
@@ -123,21 +126,37 @@ def predicted_against_actual(
     -------
     Axes
     """
-    predicted = np.asarray(predicted)
-    validate.finite("predicted", predicted)
-    actual = validate.array("actual", actual, predicted.shape)
-    ax = plt.gca() if ax is None else ax
-    x, y = predicted.ravel(), actual.ravel()
-    ax.axline((0, 0), slope=1, color=GREY, lw=1)
-    for sign, colour in ((1, HELPS), (-1, HARMS), (0, GREY)):
-        of = np.sign(y) == sign
-        ax.scatter(x[of], y[of], s=18, c=colour, alpha=0.7, linewidths=0)
-    for i, name in (names or {}).items():
-        beside = (6, -4) if x[i] <= np.median(x) else (-6, -4)
-        align = "left" if beside[0] > 0 else "right"
-        ax.annotate(name, (x[i], y[i]), beside, textcoords="offset points", ha=align)
+    ax = _by_sign(predicted, actual, actual, names, ax)
+    ax.axline((0, 0), slope=1, color=GREY, lw=1, zorder=0)
     ax.set(xlabel=f"predicted change in {unit}", ylabel=f"actual change in {unit}")
     ax.set_aspect("equal", adjustable="datalim")
+    return ax
+
+
+def residuals(
+    predicted: Any,
+    actual: Any,
+    *,
+    unit: str = "test loss",
+    names: Mapping[int, str] | None = None,
+    ax: Any = None,
+) -> Any:
+    """Scatter what the prediction misses, over the prediction.
+
+    Parameters
+    ----------
+    predicted, actual, unit, names, ax
+        As in `predicted_against_actual`.
+
+    Returns
+    -------
+    Axes
+        On the line at zero the two agree.
+    """
+    missed = np.subtract(actual, predicted)
+    ax = _by_sign(predicted, actual, missed, names, ax)
+    ax.axhline(0, color=GREY, lw=1, zorder=0)
+    ax.set(xlabel=f"predicted change in {unit}", ylabel="actual minus predicted")
     return ax
 
 
@@ -170,6 +189,42 @@ def name_lines(ax: Any = None) -> Any:
             textcoords="offset points",
             color=lines[k].get_color(),
             va="center",
+        )
+    return ax
+
+
+def thumbnails(pictures: Any, points: Any, places: Any, *, ax: Any = None) -> Any:
+    """Small grey images that stand for points of a plot, each with a line to its point.
+
+    Parameters
+    ----------
+    pictures : array, shape (k, side * side)
+    points : array, shape (k, 2)
+        Where the lines lead, in the units of the axes.
+    places : array, shape (k, 2)
+        Where the images stand, as shares of the axes' width and height.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    pictures = _square(pictures)
+    points = validate.array("points", points, (len(pictures), 2))
+    places = validate.array("places", places, points.shape)
+    ax = plt.gca() if ax is None else ax
+    for picture, point, place in zip(pictures, points, places, strict=True):
+        image = OffsetImage(picture, cmap="gray_r", zoom=1, interpolation="none")
+        ax.add_artist(
+            AnnotationBbox(
+                image,
+                point,
+                place,
+                boxcoords="axes fraction",
+                pad=0,
+                bboxprops={"edgecolor": RULE},
+                arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.6},
+            )
         )
     return ax
 
@@ -225,20 +280,19 @@ def images(pictures: np.ndarray, titles: Sequence[str], *, columns: int = 5) -> 
     Axes
         The array of axes, shape (rows, columns).
     """
-    pictures = validate.array("pictures", pictures, ("k", "side * side"))
+    pictures = _square(pictures)
     columns = validate.count("columns", columns)
     rows = -(-validate.count("The number of pictures", len(pictures), 1) // columns)
-    side = math.isqrt(pictures.shape[1])
-    if side**2 != pictures.shape[1] or len(titles) != len(pictures):
+    if len(titles) != len(pictures):
         raise ValueError(
-            "Expected square pictures as rows of side * side pixels, and a title for each, got "
-            f"{len(pictures)} of {pictures.shape[1]} pixels and {len(titles)} titles."
+            f"Expected a title for each picture, got {len(pictures)} pictures and "
+            f"{len(titles)} titles."
         )
     fig, axes = plt.subplots(rows, columns, figsize=(1.08 * columns, 1.4 * rows), squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
     for ax, picture, title in zip(axes.flat, pictures, titles, strict=False):
-        ax.imshow(picture.reshape(side, side), cmap="gray_r", interpolation="none")
+        ax.imshow(picture, cmap="gray_r", interpolation="none")
         ax.set_title(title, fontsize=POINTS - 1, loc="center")
     return axes
 
@@ -272,6 +326,35 @@ def change_map(X: Any, y: Any, change: Any, *, x_test: Any = None, ax: Any = Non
             ax.scatter(*X[of, :2].T, s=size[of], c=colour, marker=marker, alpha=0.7)
         ax.scatter([], [], s=60, c=colour, label=name)
     return _with_test_point(ax, x_test)
+
+
+def _by_sign(predicted: Any, actual: Any, height: Any, names: Any, ax: Any) -> Any:
+    """Points over their predictions: blue where the truth is positive, orange where negative."""
+    predicted = np.asarray(predicted)
+    validate.finite("predicted", predicted)
+    actual = validate.array("actual", actual, predicted.shape)
+    ax = plt.gca() if ax is None else ax
+    x, y, truth = predicted.ravel(), np.ravel(height), actual.ravel()
+    for sign, colour in ((1, HELPS), (-1, HARMS), (0, GREY)):
+        of = np.sign(truth) == sign
+        ax.scatter(x[of], y[of], s=18, c=colour, alpha=0.7, linewidths=0)
+    for i, name in (names or {}).items():
+        beside = (6, -4) if x[i] <= np.median(x) else (-6, -4)
+        align = "left" if beside[0] > 0 else "right"
+        ax.annotate(name, (x[i], y[i]), beside, textcoords="offset points", ha=align)
+    return ax
+
+
+def _square(pictures: Any) -> np.ndarray:
+    """Pictures as rows of side * side pixels, as squares: (k, side, side)."""
+    pictures = validate.array("pictures", pictures, ("k", "side * side"))
+    side = math.isqrt(pictures.shape[1])
+    if side**2 != pictures.shape[1]:
+        raise ValueError(
+            "Expected square pictures as rows of side * side pixels, got "
+            f"{len(pictures)} of {pictures.shape[1]} pixels."
+        )
+    return pictures.reshape(-1, side, side)
 
 
 def _in_the_plane(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:

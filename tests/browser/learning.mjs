@@ -44,7 +44,7 @@ function stored(page) {
     return [...document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]')]
       .map((view) => models[JSON.parse(view.textContent).model_id].state)
       .filter((s) => /\.questions\.(Choice|Number)$/.test(s._anywidget_id))
-      .map(({ _esm, ...rest }) => rest);
+      .map(({ module, ...rest }) => rest);
   });
 }
 

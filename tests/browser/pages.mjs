@@ -6,8 +6,9 @@
 // A page fails if the browser reports an error, if anything is asked of another host, if a control of a
 // widget has no name or does not change the frame and its text alternative, if axe finds a violation
 // (light on a desk, dark on a phone), if a picture has no text alternative, if it is wider than a screen
-// of 320 px or than one of 1280 px at 200 %, if it moves by itself while widgets load, or if more than
-// 1.5 MB travel before it can be used, packed as web servers pack. Prints the sizes. CHROMIUM names the
+// of 320 px or than one of 1280 px at 200 %, if it moves by itself while it loads, if more than 0.8 MB in
+// 50 files travel before a reader scrolls, packed as web servers pack, if a formula is cut or smaller on a
+// line of its own than in the text, or if an icon lies on words. Prints the sizes. CHROMIUM names the
 // browser, by default /usr/bin/chromium.
 
 import { mkdir, readFile } from "node:fs/promises";
@@ -18,9 +19,9 @@ import { gzipSync } from "node:zlib";
 import { DESKTOP, open, pagesOf, PHONE, start, twoAtATime } from "./site.mjs";
 import { checkTheme, checkWidth, useWidgets } from "./widgets.mjs";
 
-const MAX_BYTES = 1_500_000;
-const MAX_SHIFT = 0.1; // with widgets: "good", as Web Vitals have it
-const MAX_SHIFT_OF_FORMULAS = 0.25; // "poor" begins there; inline formulas come in when typeset
+const MAX_BYTES = 800_000;
+const MAX_FILES = 50;
+const MAX_SHIFT = 0.1; // "good", as Web Vitals have it
 const NARROW = { width: 320, height: 640 };
 const ZOOMED = { width: 640, height: 450 }; // a desk at 200 %
 const PACKED = /\.(html|js|mjs|css|svg|json|txt)$/; // what servers compress
@@ -49,6 +50,37 @@ function picturesWithoutWords(page) {
       .map((e) => `no words for ${e.src.slice(-60)}`));
 }
 
+/** Lay out all of a page, as for a reader who has read it to its end. */
+async function layOut(page) {
+  await page.addStyleTag({ content: "* { content-visibility: visible !important; }" });
+  await page.evaluate(() => window.dispatchEvent(new Event("resize")));
+  await page.waitForTimeout(400); // the theme makes what scrolls reachable by keyboard a moment later
+}
+
+/** Formulas that are cut, or smaller on a line of their own than in the text; icons that lie on words. */
+function misplaced(page) {
+  return page.evaluate(() => {
+    const formulas = [...document.querySelectorAll(".bd-article :is(.katex-display, mjx-container[display])")];
+    const within = (e) => e.closest("div.math") ?? e.parentElement;
+    const isCut = (e) => e.scrollHeight > e.clientHeight + 1 && getComputedStyle(e).overflowY !== "visible";
+    const cut = formulas.flatMap((e) => [e, within(e)]).filter(isCut);
+    const size = (e) => parseFloat(getComputedStyle(e).fontSize);
+    const inText = [...document.querySelectorAll(".bd-article p > span.math > :first-child")].map(size);
+    const alone = formulas.map((e) => size(e.querySelector(".katex") ?? e));
+    const dialog = document.querySelector("#pst-search-dialog");
+    dialog.showModal();
+    const field = dialog.querySelector("input");
+    const words = field.getBoundingClientRect().left + parseFloat(getComputedStyle(field).paddingLeft);
+    const covered = dialog.querySelector(".fa-magnifying-glass").getBoundingClientRect().right - words;
+    dialog.close();
+    return [
+      ...(cut.length ? [`${cut.length} formulas are cut: ${cut[0].textContent.trim().slice(0, 40)}`] : []),
+      ...(Math.min(...alone) < Math.max(...inText) - 0.1 ? ["formulas are smaller on their own line than in the text"] : []),
+      ...(covered > 0 ? [`the search icon covers ${covered.toFixed(0)} px of the words`] : []),
+    ];
+  });
+}
+
 const excess = (page) => page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
 
 /** How far things jump by themselves; what follows a reader's own doing does not count. */
@@ -59,15 +91,19 @@ const watchShifts = (page) => page.addInitScript(() => {
   }).observe({ type: "layout-shift", buffered: true });
 });
 
-/** Bytes of all files that a page asked for, as they are and packed. */
+const sizes = new Map(); // most files belong to all pages
+
+/** Bytes of all files that a page asked for, packed. */
 async function weight(files) {
-  let [plain, packed] = [0, 0];
+  let packed = 0;
   for (const file of files) {
-    const body = await readFile(path.join(site, file));
-    plain += body.length;
-    packed += PACKED.test(file) ? gzipSync(body).length : body.length;
+    if (!sizes.has(file)) {
+      const body = await readFile(path.join(site, file));
+      sizes.set(file, PACKED.test(file) ? gzipSync(body).length : body.length);
+    }
+    packed += sizes.get(file);
   }
-  return [plain, packed];
+  return packed;
 }
 
 async function read(name, look) {
@@ -79,10 +115,8 @@ async function read(name, look) {
       await watchShifts(fresh);
     },
   });
-  const hasWidgets = await page.locator('script[type="application/vnd.jupyter.widget-view+json"]').count();
-  if (hasWidgets) await page.locator(".widget :is(.widget-box, .explore, .ask)").first().waitFor();
   await page.waitForLoadState("networkidle");
-  return { page, problems, files, limit: hasWidgets ? MAX_SHIFT : MAX_SHIFT_OF_FORMULAS };
+  return { page, problems, asked: [...files].map(decodeURIComponent).filter((f) => !f.endsWith("/")) };
 }
 
 const names = await pagesOf(site, options.only);
@@ -90,17 +124,19 @@ const { origin, browser, stop } = await start(site);
 
 /** What is wrong in one look; what is right is written to `report`. */
 async function checkLook(name, look, report) {
-  const { page, problems, files, limit } = await read(name, look);
+  const { page, problems, asked } = await read(name, look);
   const shift = await page.evaluate(() => window.shift);
   report.shifts.push(shift.toFixed(3));
-  if (shift > limit) problems.add(`moves by ${shift.toFixed(2)} while it loads (${look[1].width} px)`);
+  if (shift > MAX_SHIFT) problems.add(`moves by ${shift.toFixed(2)} while it loads (${look[1].width} px)`);
   await checkTheme(page, look[0], problems);
+  await layOut(page);
   for (const problem of await axe(page)) problems.add(`${look[0]} ${problem}`);
-  for (const problem of await picturesWithoutWords(page)) problems.add(problem);
+  for (const problem of [...(await picturesWithoutWords(page)), ...(await misplaced(page))]) problems.add(problem);
   if (look[1] === DESKTOP) {
-    const [plain, packed] = await weight([...files].map(decodeURIComponent).filter((f) => !f.endsWith("/")));
-    report.sizes = `${(plain / 1e6).toFixed(2)} MB, ${(packed / 1e6).toFixed(2)} MB packed`;
+    const packed = await weight(asked);
+    report.sizes = `${(packed / 1e6).toFixed(2)} MB packed in ${asked.length} files`;
     if (packed > MAX_BYTES) problems.add(`is heavier than ${MAX_BYTES / 1e6} MB`);
+    if (asked.length > MAX_FILES) problems.add(`asks for more than ${MAX_FILES} files`);
   }
   report.used = await useWidgets(page, problems);
   if (options.screenshots) {

@@ -7,6 +7,7 @@ Python sees what the reader did. Needs anywidget (``pip install "minfluence[plot
 from minfluence.book.explorables.arrows import Arrows
 from minfluence.book.explorables.bowl import Bowl
 from minfluence.book.explorables.budget import Budget
+from minfluence.book.explorables.digit import Digit
 from minfluence.book.explorables.explore import Explore
 from minfluence.book.explorables.hinge import Hinge
 from minfluence.book.explorables.label import Label
@@ -25,6 +26,7 @@ __all__ = [
     "Arrows",
     "Bowl",
     "Budget",
+    "Digit",
     "Explore",
     "Groups",
     "Hinge",

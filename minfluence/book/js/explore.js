@@ -26,6 +26,12 @@ export function explore({ points, test, l2 }) {
   return { theta, predicted, actual, before, ...agreement(predicted, actual) };
 }
 
+/** The point that matters most. */
+export function strongest(state) {
+  const sizes = explore(state).predicted.map(Math.abs);
+  return sizes.indexOf(Math.max(...sizes));
+}
+
 /** Ways to break it, each made from the first state. */
 export const SCENARIOS = {
   ordinary: (state) => state,
@@ -53,7 +59,7 @@ function render({ model, el, reset }) {
     l2: model.get("l2"),
   });
   let state = start();
-  let selected = 0; // -1 is the cross
+  let selected = strongest(state); // -1 is the cross
   let found;
 
   const view = picture("plane", PLANE, {
@@ -208,7 +214,7 @@ function render({ model, el, reset }) {
   const first = start();
   const scenario = choice("Break it: ", Object.keys(SCENARIOS), (name) => {
     state = SCENARIOS[name](structuredClone(first));
-    selected = name === "outlier" ? state.points.length - 1 : 0;
+    selected = name === "outlier" ? state.points.length - 1 : strongest(state);
     rebuild();
   });
   show(el, {
