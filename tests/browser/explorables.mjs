@@ -139,6 +139,7 @@ const RESET = /^(reset|put back)$/;
 async function reset(root, problems, atFirst) {
   const button = root.locator("button").filter({ hasText: RESET });
   if ((await button.count()) === 0) return problems.add("cannot be reset");
+  if ((await button.getAttribute("aria-disabled")) === "true") await root.locator("button[aria-pressed]").first().click();
   await button.click();
   const same = await eventually(async () => {
     const now = await seen(root);
@@ -157,8 +158,7 @@ async function use(page, root, touch, problems) {
     await useSlider(page, root, slider, touch, problems);
   }
   await reset(root, problems, atFirst);
-  const others = root.locator("button").filter({ hasNotText: RESET });
-  for (const button of await others.all()) {
+  for (const button of await root.locator("button").filter({ hasNotText: RESET }).all()) {
     await act(root, problems, `button "${await button.innerText()}"`, () => button.click());
   }
   for (const list of await root.locator("select").all()) {
