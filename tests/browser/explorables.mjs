@@ -36,7 +36,7 @@ async function pagesWithExplorables() {
 /** The words and the pictures, to be compared before and after. */
 const seen = (root) => root.evaluate((e) => ({
   words: e.querySelector(".says").textContent,
-  pictures: [...e.querySelectorAll("svg")].map((svg) => svg.innerHTML).join(),
+  pictures: [...e.querySelectorAll("svg, .bars")].map((picture) => picture.innerHTML).join(),
 }));
 
 async function act(root, problems, what, action) {
@@ -95,10 +95,10 @@ async function useTaps(page, root, touch, problems) {
 function roomy(root, { height }, [thumb, letters]) {
   return root.evaluate((e, [height, thumb, letters]) => {
     const found = [];
-    const box = (selector) => e.querySelector(selector).getBoundingClientRect();
-    const plane = box(".plane");
+    const boxes = (selector) => [...e.querySelectorAll(selector)].map((element) => element.getBoundingClientRect());
+    const plane = boxes(".plane, .case")[0];
     if (plane.height > 0.45 * height) found.push(`its picture takes ${Math.round(plane.height)} of ${height} px`);
-    const ends = Math.max(box(".says").bottom, box(".controls").bottom) - plane.top;
+    const ends = Math.max(...boxes(".says, .controls").map(({ bottom }) => bottom)) - plane.top;
     if (ends > height) found.push(`picture, sentence and controls take ${Math.round(ends)} of ${height} px`);
     for (const hand of e.querySelectorAll("button, select, input")) {
       const { width, height: tall } = hand.getBoundingClientRect();
@@ -133,10 +133,13 @@ async function useSlider(page, root, slider, touch, problems) {
   });
 }
 
-/** The last button brings back what was there at first. */
+const RESET = /^(reset|put back)$/;
+
+/** One button brings back what was there at first. */
 async function reset(root, problems, atFirst) {
-  const button = root.locator("button").filter({ hasText: /^reset$/ });
+  const button = root.locator("button").filter({ hasText: RESET });
   if ((await button.count()) === 0) return problems.add("cannot be reset");
+  if ((await button.getAttribute("aria-disabled")) === "true") await root.locator("button[aria-pressed]").first().click();
   await button.click();
   const same = await eventually(async () => {
     const now = await seen(root);
@@ -147,7 +150,7 @@ async function reset(root, problems, atFirst) {
 
 async function use(page, root, touch, problems) {
   const atFirst = await seen(root);
-  const hands = await root.locator(".movable, .tap, input[type=range]").count();
+  const hands = await root.locator(".movable, .tap, input[type=range], button[aria-pressed]").count();
   if (hands === 0) problems.add("has nothing to move");
   await useMovable(page, root, touch, problems);
   await useTaps(page, root, touch, problems);
@@ -155,8 +158,7 @@ async function use(page, root, touch, problems) {
     await useSlider(page, root, slider, touch, problems);
   }
   await reset(root, problems, atFirst);
-  const others = root.locator("button").filter({ hasNotText: /^reset$/ });
-  for (const button of await others.all()) {
+  for (const button of await root.locator("button").filter({ hasNotText: RESET }).all()) {
     await act(root, problems, `button "${await button.innerText()}"`, () => button.click());
   }
   for (const list of await root.locator("select").all()) {
@@ -167,7 +169,7 @@ async function use(page, root, touch, problems) {
     }
   }
   const grounds = await root.evaluate((e) => [e, document.body].map((b) => getComputedStyle(b).backgroundColor));
-  if (grounds[0] !== grounds[1]) problems.add(`its ground is ${grounds[0]}, the page's ${grounds[1]}`);
+  if (![grounds[1], "rgba(0, 0, 0, 0)"].includes(grounds[0])) problems.add(`its ground is ${grounds[0]}, the page's ${grounds[1]}`);
   const excess = await root.evaluate((e) => e.scrollWidth - e.clientWidth);
   if (excess > 1) problems.add(`is ${excess} px wider than its place`);
 }
@@ -188,6 +190,8 @@ function speed(root) {
       .dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
     const moves = sliders.map((slider) => (k) => slide(slider, slider.max - (k % 2)));
     if (e.querySelector(".movable")) moves.push((k) => press(k % 2 ? "ArrowLeft" : "ArrowRight"));
+    const tile = e.querySelector("button[aria-pressed]");
+    if (tile) moves.push(() => tile.click());
     if (e.querySelector(".tap")) moves.push(() => e.querySelector(".tap[tabindex='0']").dispatchEvent(new MouseEvent("click")));
     const quartile = (move) => {
       const times = [];
@@ -249,7 +253,7 @@ async function check(name) {
     const problems = new Set();
     const look = `${path.basename(name, ".html")} ${theme} ${viewport.width}`;
     const page = await open(browser, origin, name, [theme, viewport], problems, { hasTouch: touch });
-    const [roots, expected] = [page.locator(".explore"), await promised(page)];
+    const [roots, expected] = [page.locator(".explore, .digit"), await promised(page)];
     if (!(await eventually(async () => (await roots.count()) === expected))) {
       problems.add(`shows ${await roots.count()} explorables, expected ${expected}`);
     }

@@ -4,7 +4,9 @@
 //
 // Node imports this file too: a test compares what it says with what was computed.
 
-import { button, make, OWN_KEYS, set } from "./elements.js";
+import {
+  button, GREY, HARMS, HELPS, INK, make, OWN_KEYS, PAPER, RULE, set, SOFT, THIRD,
+} from "./elements.js";
 
 // --- The numbers ----------------------------------------------------------------------------------
 
@@ -52,50 +54,50 @@ export function sentence(found, gone, back = null) {
 // --- The picture ----------------------------------------------------------------------------------
 
 const STYLE = `
-.digit { color: var(--ink, #222); font-size: 15px; line-height: 1.4; container-type: inline-size; }
+.digit { color: ${INK}; font-size: 15px; line-height: 1.4; container-type: inline-size; }
 .digit p { margin: 0; }
 .digit .case { display: flex; gap: 0.9rem; align-items: center; }
 .digit .shown { margin: 0; flex: none; text-align: center; }
-.digit .ink { display: block; width: 100%; aspect-ratio: 1; background: var(--ink, #222); mask-size: 100% 100%;
+.digit .ink { display: block; width: 100%; aspect-ratio: 1; background: ${INK}; mask-size: 100% 100%;
   -webkit-mask-size: 100% 100%; forced-color-adjust: none; }
 .digit .shown .ink { width: 116px; }
 .digit .bars { flex: 1; min-width: 0; max-width: 30rem; font-size: 12px; line-height: 16px; }
 .digit .bar { display: flex; gap: 0.5em; height: 16px; }
 .digit .track { position: relative; flex: 1; margin-right: 7.5em; }
 .digit .track > i { position: absolute; left: 0; top: 3px; bottom: 3px; transition: width 0.5s, left 0.5s; }
-.digit .was { width: calc(100% * var(--was)); outline: 1px dashed var(--grey, #6b6b6b); outline-offset: -1px; }
-.digit .is { width: calc(100% * var(--is)); background: var(--grey, #6b6b6b); }
-.digit .verdict .is { background: var(--ink, #222); }
+.digit .was { width: calc(100% * var(--was)); outline: 1px dashed ${GREY}; outline-offset: -1px; }
+.digit .is { width: calc(100% * var(--is)); background: ${GREY}; }
+.digit .verdict .is { background: ${INK}; }
 .digit .track > .said { top: 0; bottom: 0; left: calc(100% * var(--said) - 1px); width: 2px;
-  background: var(--third, #7a5195); }
+  background: ${THIRD}; }
 .digit .untouched :is(.was, .said) { visibility: hidden; }
 .digit .number { position: absolute; left: calc(100% * max(var(--was), var(--is), var(--said)) + 6px); transition: left 0.5s;
-  font-variant-numeric: tabular-nums; white-space: nowrap; color: var(--grey, #6b6b6b); }
-.digit :is(.verdict, .truth), .digit :is(.verdict, .truth) .number { color: var(--ink, #222); font-weight: 600; }
+  font-variant-numeric: tabular-nums; white-space: nowrap; color: ${GREY}; }
+.digit :is(.verdict, .truth), .digit :is(.verdict, .truth) .number { color: ${INK}; font-weight: 600; }
 .digit .groups { display: flex; flex-wrap: wrap; gap: 0.3rem 1.6rem; margin-top: 0.6rem; }
 .digit .group { flex: 1 1 300px; border: 0; margin: 0; padding: 0; min-width: 0; }
 .digit legend { float: none; width: auto; margin: 0 0 0.4rem; padding: 0; font-size: 14px; font-weight: 600; }
-.digit .harms legend { color: var(--harms, #D55E00); }
-.digit .helps legend { color: var(--helps, #0072B2); }
+.digit .harms legend { color: ${HARMS}; }
+.digit .helps legend { color: ${HELPS}; }
 .digit .five { display: grid; grid-template-columns: repeat(5, minmax(44px, 72px)); gap: 6px; }
 .digit .five button { font: inherit; font-size: 12px; line-height: 16px; min-height: 44px; min-width: 44px; padding: 3px 3px 0;
-  color: var(--ink, #222); background: var(--paper, #fff); border: 1px solid var(--rule, #c8c8c8);
+  color: ${INK}; background: ${PAPER}; border: 1px solid ${RULE};
   border-bottom: 3px solid var(--side); border-radius: 6px; cursor: pointer; }
-.digit .harms { --side: var(--harms, #D55E00); }
-.digit .helps { --side: var(--helps, #0072B2); }
-.digit .five button[aria-pressed="true"] { border-style: dashed; background: var(--soft, #f3f4f5); }
+.digit .harms { --side: ${HARMS}; }
+.digit .helps { --side: ${HELPS}; }
+.digit .five button[aria-pressed="true"] { border-style: dashed; background: ${SOFT}; }
 .digit .five button[aria-pressed="true"] .ink { opacity: 0.12; }
 .digit .five button.lifted { translate: 0 -5px; box-shadow: 0 6px 10px rgb(0 0 0 / 0.28); border-color: var(--side); }
-.digit button:focus-visible { outline: 3px solid var(--helps, #0072B2); outline-offset: 2px; }
+.digit button:focus-visible { outline: 3px solid ${HELPS}; outline-offset: 2px; }
 .digit .change { display: flex; flex-wrap: wrap; align-items: center; gap: 0 1.4rem; margin-top: 0.5rem;
   font-variant-numeric: tabular-nums; }
 .digit .change b { font-size: 1.15em; white-space: nowrap; }
-.digit .change .key { display: inline-block; vertical-align: -1px; margin-right: 0.35em; background: var(--ink, #222);
+.digit .change .key { display: inline-block; vertical-align: -1px; margin-right: 0.35em; background: ${INK};
   width: 14px; height: 10px; }
-.digit .change .line { width: 3px; height: 14px; background: var(--third, #7a5195); }
-.digit .again { font: inherit; font-size: 14px; min-height: 44px; margin-left: auto; padding: 0 0.9rem; color: var(--ink, #222);
-  background: var(--soft, #f3f4f5); border: 1px solid var(--rule, #c8c8c8); border-radius: 6px; }
-.digit .again[aria-disabled="true"] { color: var(--grey, #6b6b6b); border-style: dashed; }
+.digit .change .line { width: 3px; height: 14px; background: ${THIRD}; }
+.digit .again { font: inherit; font-size: 14px; min-height: 44px; margin-left: auto; padding: 0 0.9rem; color: ${INK};
+  background: ${SOFT}; border: 1px solid ${RULE}; border-radius: 6px; }
+.digit .again[aria-disabled="true"] { color: ${GREY}; border-style: dashed; }
 .digit .says { min-height: 2.8em; }
 @media (prefers-reduced-motion: no-preference) {
   .digit .five button { transition: translate 0.3s; }

@@ -168,7 +168,7 @@ function render({ model, el, reset }) {
   });
   places.set(state.place);
   show(el, {
-    intro: "Drag the black point to the right. It stays as far from the line of the others (dashed), and the line (solid) " +
+    intro: "Drag the large point to the right. It stays as far from the line of the others (dashed), and the line (solid) " +
       "follows it. Purple is what influence sees: the residual, and the change that it predicts.",
     stage: view, says, controls: [places.element], plots: [chart], reset,
   });
