@@ -106,7 +106,7 @@ async function present(browser, origin, name, look, problems) {
 // --- paper ----------------------------------------------------------------------------------------
 
 const NOTE = "<details id='note'><summary>More</summary><p>Said in full.</p></details>";
-const FOLDED = "<div class='admonition toggle toggle-hidden' id='folded'><p class='admonition-title'>A note</p><p>Folded away.</p></div>";
+const FOLDED = "<div class='admonition toggle toggle-hidden' id='folded'><p class='admonition-title'>A note<button class='toggle-button'></button></p><p>Folded away.</p></div>";
 
 async function print(browser, origin, name, problems) {
   const page = await open(browser, origin, name, ["dark", SHEET], problems);
