@@ -65,6 +65,7 @@ async function present(browser, origin, name, look, problems) {
   const there = hash(page);
   await page.reload();
   check("a reload loses the section", (await eventually(() => page.locator(".room").count())) && hash(page) === there);
+  check("a reload does not begin at the top", (await page.evaluate(() => scrollY)) === 0);
   await shot(page, `room_${look[0]}`);
 
   // Through all sections: nothing wider than the screen, and the live picture has its keys.
@@ -117,6 +118,7 @@ async function print(browser, origin, name, problems) {
   const asked = await page.locator("fieldset.ask").count();
   const [choice] = await page.locator("fieldset.ask .options button").all();
   await choice?.click(); // a reader has answered
+  await page.evaluate(() => document.querySelectorAll(":is(.tag_solution, .tag_check) details").forEach((e) => (e.open = true)));
   await page.emulateMedia({ media: "print" });
 
   for (const id of ["#note p", "#folded p:last-child"]) check(`a folded note is missing (${id})`, await eventually(async () => (await seen(page, id)) === 1));
