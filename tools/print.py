@@ -5,7 +5,8 @@
     python tools/print.py [SITE]         from _build/html (`make book` first) into _build/pdf
 
 Chromium prints what it shows, so the pages must have been built; CHROMIUM names it where it is not
-found by itself. Widgets are printed as they stand at the beginning, folded cells open.
+found by itself. What paper shows is in ``book/_static/paper.css``: notes open, code as the page has
+it, no solutions, live pictures as they stand at the beginning.
 """
 
 import functools

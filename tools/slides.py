@@ -20,9 +20,11 @@ from traitlets.config import Config
 CHAPTERS = ["02", "03", "04"]
 TARGET = ROOT / "_build" / "slides"
 TITLE = "Influence functions: one lecture"
+REVEAL = ["reveal.css", "reveal.js", "theme/white.css", "theme/fonts/source-sans-pro"]
+KATEX = ["katex.min.css", "katex.min.js", "contrib/auto-render.min.js", "fonts"]
 SCRIPTS = {
-    "reveal.js": ["dist", "plugin"],
-    "katex": ["dist/katex.min.css", "dist/katex.min.js", "dist/contrib", "dist/fonts"],
+    "reveal.js": [*(f"dist/{name}" for name in REVEAL), "plugin/notes"],
+    "katex": [f"dist/{name}" for name in KATEX],
     "requirejs": ["require.js"],
 }
 STYLE = """<style>
@@ -114,8 +116,9 @@ def main():
     config = Config()
     config.TagRemovePreprocessor.enabled = True
     config.TagRemovePreprocessor.remove_input_tags = {"hide-input", "output-only"}
-    exporter = SlidesExporter(config=config, reveal_theme="white")
-    TARGET.mkdir(parents=True, exist_ok=True)
+    exporter = SlidesExporter(config=config, reveal_theme="white", exclude_anchor_links=True)
+    shutil.rmtree(TARGET, ignore_errors=True)
+    TARGET.mkdir(parents=True)
     modules = ROOT / "node_modules"
     head = STYLE
     if all((modules / name).exists() for name in SCRIPTS):
