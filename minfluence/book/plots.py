@@ -13,6 +13,8 @@ import numpy as np
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from minfluence import validate
+
+# chapters take the colours from here
 from minfluence.book.style import GREY, HARMS, HELPS, INK, PAPER, POINTS, RULE, THIRD  # noqa: F401
 from minfluence.book.style import use as style
 
