@@ -111,7 +111,7 @@ function button(sign, name, action) {
 
 const TURNS = { PageDown: () => turn(1), PageUp: () => turn(-1), " ": () => turn(1) };
 const SECTIONS = { ArrowRight: () => go(room.at + 1), ArrowLeft: () => go(room.at - 1) };
-const OWN = ".explore, .ask, .derivation, .widget-box, input, select, summary, button, a"; // have keys of their own
+const OWN = "[data-lm-suppress-shortcuts], .derivation, .widget-box, input, select, summary, button, a"; // have keys of their own
 
 function onKey(event) {
   const { key, target } = event;
