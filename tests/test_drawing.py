@@ -15,7 +15,7 @@ import pytest
 from chapter import BOOK, notebooks, outputs, read
 
 from minfluence.book import plots
-from minfluence.book.drawing import inlined
+from minfluence.book.drawing import inlined, sketched
 
 sys.path.append(str(BOOK / "_ext"))
 figures = importlib.import_module("figures")
@@ -81,3 +81,10 @@ def test_a_picture_by_another_hand_stays_a_picture(tmp_path):
     (tmp_path / "_images/a.svg").write_text("<svg><text>0.125</text></svg>", "utf-8")
     image = figures.IMAGE.search('<img alt="A line." src="_images/a.svg">')
     assert figures.drawn(image, tmp_path) == image[0]
+
+
+def test_a_drawing_made_by_hand_gets_the_colours_of_the_page():
+    svg = '<svg viewBox="0 0 180 110">\n<path fill="#fff" stroke="#222"/></svg>'
+    page = sketched(svg, "A < B")
+    assert 'class="sketch" role="img" aria-label="A &lt; B"' in page
+    assert 'fill="var(--paper, #ffffff)" stroke="var(--ink, #222222)"' in page

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from docutils import nodes
-from minfluence.book.drawing import inlined
+from minfluence.book.drawing import inlined, sketched
 
 IMAGE = re.compile(r'<img (?=[^>]*src="([^"]*_images/[^"]*\.svg)")[^>]*>')
 ALT = re.compile(r'alt="([^"]*)"')
@@ -36,10 +36,13 @@ def put_in(app, error):
 def drawn(image, folder):
     """The figure itself, in place of the element that would load it."""
     svg = (folder / image[1]).read_text("utf-8")
-    if '<g id="figure_1">' not in svg[:1000]:
-        return image[0]  # not matplotlib's: drawn by hand, or by a tool
     alt = ALT.search(image[0])
-    return inlined(svg, html.unescape(alt[1]) if alt else "")
+    words = html.unescape(alt[1]) if alt else ""
+    if 'viewBox="0 0 180 110"' in svg:  # a line of a derivation, drawn by hand
+        return sketched(svg, words)
+    if '<g id="figure_1">' in svg[:1000]:
+        return inlined(svg, words)
+    return image[0]  # not matplotlib's: drawn by a tool
 
 
 def setup(app):

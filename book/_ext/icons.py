@@ -76,7 +76,8 @@ def without_fonts(style, by_name, by_code, used):
         style,
     )
     if ".fa-solid" in style:
-        style += f':is(.fa-solid,.fa-brands):before{{content:"";vertical-align:-0.125em;{MASK}}}'
+        every = ":is(.fa-solid,.fas,.fa-brands,.fab):before"
+        style += f'{every}{{content:"";vertical-align:-0.125em;{MASK}}}'
     return style
 
 

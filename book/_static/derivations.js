@@ -64,7 +64,7 @@ function stepThrough(root) {
     back.setAttribute("aria-disabled", String(shown === 1));
     all.textContent = last ? "One by one" : "All lines";
     place.textContent = `line ${shown} of ${lines.length}`;
-    const words = [...lines[shown - 1].querySelectorAll(":scope > p")].find((p) => !p.querySelector(".math, img"));
+    const words = [...lines[shown - 1].querySelectorAll(":scope > p")].find((p) => !p.querySelector(".math, .sketch"));
     reason.textContent = words ? `. ${words.textContent}` : "";
   }
 

@@ -5,7 +5,7 @@ import html
 import io
 import re
 
-from minfluence.book.style import COLOURS, INK
+from minfluence.book.style import COLOURS, INK, PAPER
 
 NAMES = {light: name for name, (light, _) in COLOURS.items()}
 HEAD = re.compile(r"^.*?<svg\b([^>]*)>", re.DOTALL)
@@ -16,7 +16,7 @@ DROPPED = re.compile(
     re.DOTALL,
 )
 GROUP_ID = re.compile(r'<g id="[^"]*"')
-COLOUR = re.compile(r"#[0-9a-f]{6}\b")
+COLOUR = re.compile(r"#(?:[0-9a-f]{6}|222|fff)\b")
 FACE = re.compile(r"font-family: [^;\"]*;? ?")
 TAG = re.compile(r"<[^>]*>")
 NUMBER = re.compile(r"(-?\d+\.\d\d)\d+")
@@ -60,8 +60,27 @@ def inlined(svg: str, alt: str) -> str:
     )
 
 
+def sketched(svg: str, alt: str) -> str:
+    """Turn a small drawing made by hand into an element of a page.
+
+    Parameters
+    ----------
+    svg : str
+        An SVG file in the book's colours, with a ``viewBox``.
+    alt : str
+        What the drawing shows.
+
+    Returns
+    -------
+    str
+        The same in the page's colours.
+    """
+    head = f'<svg class="sketch" role="img" aria-label="{html.escape(alt)}" '
+    return COLOUR.sub(_variable, svg.replace("<svg ", head, 1)).replace("\n", "")
+
+
 def _variable(colour: re.Match) -> str:
-    light = INK if colour[0] == "#000000" else colour[0]
+    light = {"#000000": INK, "#222": INK, "#fff": PAPER}.get(colour[0], colour[0])
     return f"var(--{NAMES[light]}, {light})" if light in NAMES else light
 
 
