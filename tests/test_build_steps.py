@@ -17,6 +17,7 @@ sys.path.append(str(ROOT / "book" / "_ext"))
 
 import formulas  # noqa: E402
 import icons  # noqa: E402
+import sheets  # noqa: E402
 import tidy_scripts  # noqa: E402
 import typefaces  # noqa: E402
 import widget_files  # noqa: E402
@@ -66,6 +67,26 @@ def test_a_formula_that_katex_does_not_know_is_a_warning_and_a_colour_holds_for_
     wrong, coloured = formulas.run_katex([[r"\nonsense", False], [r"\color{#B34700}{a} b", False]])
     assert "nonsense" in wrong["error"]
     assert coloured.count("color:#B34700") == 1
+
+
+# --- style sheets -------------------------------------------------------------------------------
+
+
+def test_the_books_own_style_sheets_become_one(site):
+    static = Path(site.outdir) / "_static"
+    static.mkdir()
+    for name in ("a.css", "b.css"):
+        (static / name).write_text(f"/* {name} */", "utf-8")
+    site.config = SimpleNamespace(html_css_files=[("a.css", {}), ("b.css", {})])
+    head = "".join(
+        f'<link rel="stylesheet" type="text/css" href="../_static/{name}?v=1" />\n'
+        for name in ("theme.css", "a.css", "b.css", "later.css")
+    )
+    path = page(site, "", head)
+    sheets.join(site, None)
+    made = re.findall(r'href="\.\./_static/([\w.]+)', text(path))
+    assert made == ["theme.css", "pages.css", "later.css"]
+    assert text(static / "pages.css") == "/* a.css */\n/* b.css */"
 
 
 # --- scripts ------------------------------------------------------------------------------------

@@ -106,10 +106,10 @@ async function useWidget(page, root, name, problems) {
   }
 
   const cut = await root.evaluate((element) => {
-    const boxes = [element, ...element.querySelectorAll("[class^=widget-], img")];
+    const boxes = [element, ...element.querySelectorAll("[class^=widget-], img, svg")];
     const isCut = (e) => e.scrollWidth > e.clientWidth + 1 || e.getBoundingClientRect().right > window.innerWidth;
-    const box = boxes.find((e) => e.offsetParent !== null && isCut(e));
-    return box && `${box.className || box.tagName} (${box.scrollWidth} px in ${box.clientWidth} px)`;
+    const box = boxes.find((e) => e.getClientRects().length && isCut(e));
+    return box && `${box.tagName} ${box.getAttribute("class")} (${box.scrollWidth} px in ${box.clientWidth} px)`;
   });
   if (cut) problems.add(`${name} is wider than its place: ${cut}`);
   return sliders.length + groups.length;
@@ -120,7 +120,7 @@ function shown(root) {
   return root.evaluate((element) => {
     const all = (selector) => [...element.querySelectorAll(selector)].filter((e) => e.offsetParent !== null);
     const frames = all(".widget-html");
-    const alternatives = all(".widget-html :is(img, [role=group])");
+    const alternatives = all(".widget-html :is(svg[role=img], img, [role=group])");
     const readouts = all(".widget-slider output").map((e) => e.textContent);
     const pressed = all(".widget-buttons button[aria-pressed=true]").map((e) => e.textContent);
     return {

@@ -1,0 +1,28 @@
+"""Send the book's own style sheets as one: each file of its own keeps a page waiting."""
+
+import hashlib
+import re
+from pathlib import Path
+
+
+def join(app, error):
+    if error or app.builder.format != "html":
+        return
+    names = [name for name, _ in app.config.html_css_files]
+    static = Path(app.outdir) / "_static"
+    style = "\n".join((static / name).read_text("utf-8") for name in names)
+    (static / "pages.css").write_text(style, "utf-8")
+    version = hashlib.sha256(style.encode()).hexdigest()[:8]
+    listed = "|".join(map(re.escape, names))
+    links = re.compile(rf'(?:<link [^>]*href="([^"]*_static/)(?:{listed})(?:\?[^"]*)?" />\s*)+')
+    one = rf'<link rel="stylesheet" href="\1pages.css?v={version}" />' + "\n"
+    for path in Path(app.outdir).rglob("*.html"):
+        page = path.read_text("utf-8")
+        joined = links.sub(one, page)
+        if joined != page:
+            path.write_text(joined, "utf-8")
+
+
+def setup(app):
+    app.connect("build-finished", join)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
