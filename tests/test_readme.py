@@ -42,9 +42,9 @@ def test_the_instructors_ten_lines_for_other_data_run():
     assert len(helpful) == 5
 
 
-def test_the_readmes_picture_is_the_front_pages():
-    picture = readme_picture.front_picture()
-    assert readme_picture.PICTURE.read_bytes() == picture, "run make execute"
+def test_the_readmes_picture_is_that_of_chapter_2():
+    picture = readme_picture.PICTURE.read_text("utf-8")
+    assert picture == readme_picture.figure(), "run tools/readme_picture.py"
 
 
 @pytest.mark.parametrize("name", ["benchmarks", "ARCHITECTURE.md", "CONTRIBUTING.md", "LICENSE"])
