@@ -79,6 +79,7 @@ async function useTaps(page, root, touch, problems) {
     await page.keyboard.press("ArrowRight");
     await page.keyboard.press("Enter");
   });
+  await root.locator(".plane").evaluate((e) => e.scrollIntoView({ block: "center" }));
   const plane = await root.locator(".plane").boundingBox();
   const at = ([u, v]) => [plane.x + u * plane.width, plane.y + v * plane.height];
   const ground = root.locator(".ground[style]");

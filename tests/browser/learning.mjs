@@ -88,6 +88,7 @@ async function answerAll(page, touch, problems) {
   for (const [k, question] of questions.entries()) await answerOne(roots.nth(k), question, touch, problems);
   const tally = page.locator("div.ask");
   if (await tally.count()) {
+    await tally.scrollIntoViewIfNeeded(); // far sections have no text yet
     const said = await tally.innerText();
     if (!said.includes(`answered ${questions.length}, 0 right at the first try`)) problems.add(`the tally says "${said}"`);
     if ((await excess(tally)) > 1) problems.add("the tally is wider than its place");
@@ -164,6 +165,8 @@ async function stepThroughAll(page, touch, problems) {
 /** On paper, and where no script runs, all lines are there; on paper the answers too. */
 async function wholeDerivations(page, what, problems) {
   for (const root of await page.locator("div.derivation").all()) {
+    await root.evaluate((e) => e.scrollIntoView({ block: "center" })); // far sections are not laid out
+    await page.waitForTimeout(100);
     const { lines, answers } = await seen(root);
     const total = await root.locator(":scope > ol > li").count();
     const asked = await root.locator(":scope > ol > li > details").count();

@@ -27,7 +27,7 @@ export async function checkWidth(page, problems) {
 export async function useWidgets(page, problems) {
   const promised = await page.locator('script[type="application/vnd.jupyter.widget-view+json"]').count();
   if (promised === 0) return 0;
-  const roots = page.locator(".widget:has(.widget-box, .explore, .ask)");
+  const roots = page.locator(".widget:has(.widget-box, .explore, .ask, .digit)");
   if (!(await eventually(async () => (await roots.count()) >= promised))) {
     problems.add(`shows ${await roots.count()} of ${promised} widgets`);
   }

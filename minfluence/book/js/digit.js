@@ -76,9 +76,8 @@ const STYLE = `
 .digit :is(.verdict, .truth), .digit :is(.verdict, .truth) .number { color: ${INK}; font-weight: 600; }
 .digit .groups { display: flex; flex-wrap: wrap; gap: 0.3rem 1.6rem; margin-top: 0.6rem; }
 .digit .group { flex: 1 1 300px; border: 0; margin: 0; padding: 0; min-width: 0; }
-.digit legend { float: none; width: auto; margin: 0 0 0.4rem; padding: 0; font-size: 14px; font-weight: 600; }
-.digit .harms legend { color: ${HARMS}; }
-.digit .helps legend { color: ${HELPS}; }
+.digit legend { float: none; width: auto; margin: 0 0 0.4rem; font-size: 14px; font-weight: 600; }
+.digit legend { border-left: 0.3rem solid var(--side); padding-left: 0.4rem; }
 .digit .five { display: grid; grid-template-columns: repeat(5, minmax(44px, 72px)); gap: 6px; }
 .digit .five button { font: inherit; font-size: 12px; line-height: 16px; min-height: 44px; min-width: 44px; padding: 3px 3px 0;
   color: ${INK}; background: ${PAPER}; border: 1px solid ${RULE};
