@@ -1,7 +1,7 @@
 """Serve the typefaces of text and code with the book, from the packages that `npm ci` brings.
 
-A browser fetches only the files whose signs a page has; the one that every page needs is asked for
-before the style that names it. Without node_modules pages have the typeface of the reader's system.
+A browser fetches only the files whose signs a page has; the two that every page needs, upright and
+italic, are asked for before the style that names them. Without node_modules pages have the typeface of the reader's system.
 """
 
 import re
@@ -11,16 +11,18 @@ FAMILIES = {"source-sans-3": ("wght", "wght-italic"), "source-code-pro": ("wght"
 ALPHABETS = ("latin", "latin-ext", "greek")
 PACKAGES = Path(__file__).resolve().parents[2] / "node_modules" / "@fontsource-variable"
 FACE = re.compile(r"/\* ([\w-]+?)-wght-\w+ \*/\s*@font-face \{[^}]*\./files/([\w.-]+)[^}]*\}")
-FIRST = "source-sans-3-latin-wght-normal.woff2"
+FIRST = [f"source-sans-3-latin-wght-{slope}.woff2" for slope in ("normal", "italic")]
 FOLDER = "_static/typefaces"
 
 
 def link(app, pagename, templatename, context, doctree):
-    font, style = (context["pathto"](f"{FOLDER}/{name}", 1) for name in (FIRST, "typefaces.css"))
-    context["metatags"] = context.get("metatags", "") + (
-        f'<link rel="preload" href="{font}" as="font" type="font/woff2" crossorigin />\n'
-        f'<link rel="stylesheet" href="{style}" />\n'
+    place = context["pathto"](FOLDER, 1)
+    asked = "".join(
+        f'<link rel="preload" href="{place}/{font}" as="font" type="font/woff2" crossorigin />\n'
+        for font in FIRST
     )
+    style = f'<link rel="stylesheet" href="{place}/typefaces.css" />\n'
+    context["metatags"] = context.get("metatags", "") + asked + style
 
 
 def copy(app, error):

@@ -89,8 +89,10 @@ async function answerAll(page, touch, problems) {
   const tally = page.locator("div.ask");
   if (await tally.count()) {
     await tally.scrollIntoViewIfNeeded(); // far sections have no text yet
+    const counted = `answered ${questions.length}, 0 right at the first try`;
+    await eventually(async () => (await tally.innerText()).includes(counted));
     const said = await tally.innerText();
-    if (!said.includes(`answered ${questions.length}, 0 right at the first try`)) problems.add(`the tally says "${said}"`);
+    if (!said.includes(counted)) problems.add(`the tally says "${said}"`);
     if ((await excess(tally)) > 1) problems.add("the tally is wider than its place");
   }
   return questions.length;
