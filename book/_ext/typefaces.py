@@ -1,7 +1,8 @@
 """Serve the typefaces of text and code with the book, from the packages that `npm ci` brings.
 
 A browser fetches only the files whose signs a page has; the two that every page needs, upright and
-italic, are asked for before the style that names them. Without node_modules pages have the typeface of the reader's system.
+italic, are asked for before the style that names them. Without node_modules pages have the typeface
+of the reader's system.
 """
 
 import re
