@@ -91,6 +91,17 @@ def test_the_browser_computes_what_the_package_computes(scenario):
     assert found["slope"] == pytest.approx(expected.slope, rel=1e-8)
 
 
+def test_the_plane_opens_on_the_point_that_matters_most():
+    X, y = mi.data.two_clouds(40, rng=2)
+    X_test, y_test = mi.data.two_clouds(40, rng=102)
+    objective = mi.LinearObjective(mi.models.logistic, X, y, 0.01)
+    influence = mi.Influence(objective, mi.fit(objective).theta)
+    strongest = abs(influence.predicted_change(X_test[0], y_test[0])).argmax()
+    points = [{"x": list(x[:2]), "y": label} for x, label in zip(X, y, strict=True)]
+    state = {"points": points, "test": {"x": list(X_test[0, :2]), "y": y_test[0]}, "l2": 0.01}
+    assert in_node(Explore, "js.strongest(problem)", state) == strongest
+
+
 def test_python_sees_the_state():
     X, y = mi.data.two_clouds(10, rng=0)
     widget = Explore(X[:, :2], y, (0.5, 0.5, 1))

@@ -149,6 +149,18 @@ async function reset(root, problems, atFirst) {
   if (!same) problems.add("reset does not bring back what was there at first");
 }
 
+/** Of the first screen's images two are away at most: a third brings the first back. */
+async function twoAtMost(root, problems) {
+  const tiles = await root.locator("button[aria-pressed]").all();
+  if (tiles.length === 0) return;
+  const gone = () => root.evaluate((e) => [...e.querySelectorAll("button[aria-pressed]")]
+    .flatMap((b, k) => (b.getAttribute("aria-pressed") === "true" ? [k] : [])).join());
+  for (const [k, expected] of [[0, "0"], [6, "0,6"], [3, "3,6"], [3, "6"], [6, ""]]) {
+    await tiles[k].press("Space");
+    if ((await gone()) !== expected) problems.add(`image ${k}: away are ${await gone()}, expected ${expected}`);
+  }
+}
+
 async function use(page, root, touch, problems) {
   const atFirst = await seen(root);
   const hands = await root.locator(".movable, .tap, input[type=range], button[aria-pressed]").count();
@@ -158,6 +170,7 @@ async function use(page, root, touch, problems) {
   for (const slider of await root.locator("input[type=range]").all()) {
     await useSlider(page, root, slider, touch, problems);
   }
+  await twoAtMost(root, problems);
   await reset(root, problems, atFirst);
   for (const button of await root.locator("button").filter({ hasNotText: RESET }).all()) {
     await act(root, problems, `button "${await button.innerText()}"`, () => button.click());
@@ -273,8 +286,27 @@ async function check(name) {
   failed += found.length;
 }
 
+/** The front page answers a stranger before anybody scrolls. */
+async function checkFirstScreen(name) {
+  for (const viewport of [{ width: 1280, height: 720 }, PHONE]) {
+    const problems = new Set();
+    const page = await open(browser, origin, name, ["light", viewport], problems);
+    await page.locator(".digit").waitFor();
+    for (const what of ["article h1", ".digit", ".doors"]) {
+      const { y, height } = await page.locator(what).first().boundingBox();
+      if (y + height > viewport.height) problems.add(`${what} ends at ${Math.round(y + height)}`);
+    }
+    if ((await page.locator(".doors a").count()) !== 3) problems.add("has not three doors");
+    await page.context().close();
+    for (const problem of problems) console.log(`first screen ${viewport.width} x ${viewport.height}: ${problem}`);
+    failed += problems.size;
+  }
+}
+
 if (options.screenshots) await mkdir(options.screenshots, { recursive: true });
 await twoAtATime(names, check);
+const front = path.join("book", "index.html");
+if (names.includes(front)) await checkFirstScreen(front);
 await stop();
 console.log(`${names.length} pages, ${count} explorables, ${failed} problems`);
 process.exit(failed || !names.length ? 1 : 0);
