@@ -15,7 +15,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from minfluence import validate
 
 # chapters take the colours from here
-from minfluence.book.style import GREY, HARMS, HELPS, INK, PAPER, POINTS, RULE, THIRD  # noqa: F401
+from minfluence.book.style import GREY, HARMS, HELPS, INK, PAPER, POINTS, RULE, SOFT, THIRD  # noqa: F401
 from minfluence.book.style import use as style
 
 __all__ = [
