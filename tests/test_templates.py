@@ -18,6 +18,7 @@ from templates.loss import log_cosh
 from templates.method import gradient_cosine
 from templates.solver import richardson
 from test_book import RULES
+from test_face import RULES as OF_THE_FACE
 
 import minfluence as mi
 from minfluence import seam
@@ -89,7 +90,7 @@ def test_the_data_set_is_read_and_checked(tmp_path, monkeypatch):
         data_set.petals()
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("rule", [*RULES, *OF_THE_FACE], ids=lambda rule: rule.__name__)
 def test_the_chapter_keeps_every_rule(rule):
     path = TEMPLATES / "chapter.ipynb"
     assert list(rule(read(path), Path("01_chapter.ipynb"))) == []

@@ -157,7 +157,8 @@ def _svg(figure: Any) -> str:
     import matplotlib.pyplot as plt
 
     text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None})
+    with plt.rc_context({"svg.hashsalt": "minfluence", "svg.fonttype": "none"}):
+        figure.savefig(text, format="svg", metadata={"Date": None})
     plt.close(figure)
     return text.getvalue()
 
