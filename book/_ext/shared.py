@@ -42,7 +42,7 @@ def hide_placeholder(app, doctree, page):
         return
     for text in list(doctree.findall(nodes.Text)):
         if "github.com/_" in text:
-            said = re.sub(r"\"minfluence(\[\w+\])? @ git\+[^\"]*\"", r'".\1"', text)
+            said = re.sub(r"\"minfluence(\[[\w,]+\])? @ git\+[^\"]*\"", r'".\1"', text)
             text.parent.replace(text, nodes.Text(said))
     for code in doctree.findall(nodes.literal_block):
         code.rawsource = code.astext()
