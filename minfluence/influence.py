@@ -269,7 +269,7 @@ class Influence:
         if scores.ndim != 1:
             raise ValueError(f"top expects one test point, got {len(scores)}: pass X_test[0].")
         order = np.argsort(scores, kind="stable")
-        return order[:k], order[::-1][:k]
+        return order[:k], order[::-1][:k].copy()
 
     def self_influence(self) -> ndarray:
         """I_up,loss(z_i, z_i) of every training example, never positive.  -> (n,)."""
