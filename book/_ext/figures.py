@@ -8,7 +8,6 @@ import html
 import re
 from pathlib import Path
 
-from docutils import nodes
 from minfluence.book.drawing import inlined, sketched
 
 IMAGE = re.compile(r'<img (?=[^>]*src="([^"]*_images/[^"]*\.svg)")[^>]*>')
@@ -17,6 +16,8 @@ CAPTION = re.compile(r"Figure [\d.]+\.$")
 
 
 def mark_captions(app, doctree, page):
+    from docutils import nodes  # here, so that the tests need no Sphinx
+
     for paragraph in doctree.findall(nodes.paragraph):
         first = next((child for child in paragraph if child.astext()), None)
         if isinstance(first, nodes.strong) and CAPTION.match(first.astext()):
