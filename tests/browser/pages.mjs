@@ -17,7 +17,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { DESKTOP, open, pagesOf, PHONE, start, twoAtATime } from "./site.mjs";
-import { checkTheme, checkWidth, useWidgets } from "./widgets.mjs";
+import { checkGround, checkTheme, checkWidth, useWidgets } from "./widgets.mjs";
 
 const MAX_BYTES = 800_000;
 const MAX_FILES = 50;
@@ -139,6 +139,7 @@ async function checkLook(name, look, report) {
     if (asked.length > MAX_FILES) problems.add(`asks for more than ${MAX_FILES} files`);
   }
   report.used = await useWidgets(page, problems);
+  await checkGround(page, problems);
   if (options.screenshots) {
     await page.evaluate(() => (document.activeElement?.blur(), window.scrollTo(0, 0)));
     const file = `${name.replace(/\.html$/, "").replaceAll("/", "-")}.${look[0]}.${look[1].width}.png`;

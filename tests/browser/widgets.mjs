@@ -1,13 +1,26 @@
 // What must hold for the theme, the width and the widgets of a page: a reader uses every control.
 //
-// Used by pages.mjs. A page fails if it is wider than a phone, or if a control of a widget has no name
-// or does not change the frame and its text alternative.
+// Used by pages.mjs. A page fails if it is wider than a phone, if something on it has a ground of its
+// own, or if a control of a widget has no name or does not change the frame and its text alternative.
 
 import { eventually, PHONE } from "./site.mjs";
 
 export async function checkTheme(page, theme, problems) {
   const actual = await page.evaluate(() => document.documentElement.dataset.theme);
   if (actual !== undefined && actual !== theme) problems.add(`is ${actual} when ${theme} is asked for`);
+}
+
+/** Figures, tables, frames, live pictures and questions lie on the page, in light and in dark. */
+export async function checkGround(page, problems) {
+  const own = await page.evaluate(() => {
+    const look = (e) => getComputedStyle(e);
+    const grounds = [look(document.body).backgroundColor, "rgba(0, 0, 0, 0)"];
+    const isOwn = (e) => !grounds.includes(look(e).backgroundColor) || look(e).filter !== "none";
+    return [...document.querySelectorAll(".widget-box, .explore, .ask, .digit, .text_html, svg.drawn, svg.sketch")]
+      .filter(isOwn)
+      .map((e) => `${e.getAttribute("class")} on ${look(e).backgroundColor}`);
+  });
+  for (const what of new Set(own)) problems.add(`has a ground of its own: ${what}`);
 }
 
 export async function checkWidth(page, problems) {
