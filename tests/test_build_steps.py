@@ -11,8 +11,6 @@ from types import SimpleNamespace
 import pytest
 from chapter import ROOT
 
-pytest.importorskip("sphinx")
-pytest.importorskip("pydata_sphinx_theme")
 sys.path.append(str(ROOT / "book" / "_ext"))
 
 import formulas  # noqa: E402
@@ -158,6 +156,7 @@ def test_scripts_of_widgets_are_files_and_frames_that_nobody_sees_yet(site):
 
 
 def test_the_theme_has_the_outlines_of_icons_by_name_and_by_sign():
+    pytest.importorskip("pydata_sphinx_theme")
     by_name, by_code = icons.outlines()
     assert by_code["f002"] == by_name["magnifying-glass"]
     style = (

@@ -14,6 +14,8 @@ import matplotlib
 import resvg_py
 from minfluence.book.style import GREY, INK, PAPER, RULE
 
+from finished import of_html
+
 WIDTH, HEIGHT, EDGE = 1200, 630, 56
 FIGURE = (600, 500)  # as wide and as high as a figure may be
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
@@ -26,8 +28,9 @@ SENTENCE = re.compile(r"(?<=[.?!])\s+")
 SIZE = re.compile(r'viewBox="[\d.-]+ [\d.-]+ ([\d.]+) ([\d.]+)"')
 
 
-def draw_all(app, error):
-    if error or app.builder.format != "html" or not app.config.html_baseurl:
+@of_html
+def draw_all(app):
+    if not app.config.html_baseurl:
         return
     for page in sorted(app.env.found_docs):
         path = Path(app.outdir) / app.builder.get_target_uri(page)

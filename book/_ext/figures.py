@@ -6,9 +6,10 @@ part of the page it has both. A paragraph that begins with "Figure 2.1." in bold
 
 import html
 import re
-from pathlib import Path
 
 from minfluence.book.drawing import inlined, sketched
+
+from finished import change_pages, of_html
 
 IMAGE = re.compile(r'<img (?=[^>]*src="([^"]*_images/[^"]*\.svg)")[^>]*>')
 ALT = re.compile(r'alt="([^"]*)"')
@@ -24,14 +25,9 @@ def mark_captions(app, doctree, page):
             paragraph["classes"].append("figure-caption")
 
 
-def put_in(app, error):
-    if error or app.builder.format != "html":
-        return
-    for path in Path(app.outdir).rglob("*.html"):
-        page = path.read_text("utf-8")
-        changed = IMAGE.sub(lambda image, at=path.parent: drawn(image, at), page)
-        if changed != page:
-            path.write_text(changed, "utf-8")
+@of_html
+def put_in(app):
+    change_pages(app, lambda page, path: IMAGE.sub(lambda image: drawn(image, path.parent), page))
 
 
 def drawn(image, folder):

@@ -12,8 +12,7 @@ import subprocess
 from html import unescape
 from pathlib import Path
 
-from sphinx.ext.mathjax import html_visit_displaymath, html_visit_math
-from sphinx.util import logging
+from finished import of_html
 
 KATEX = Path(__file__).resolve().parents[2] / "node_modules" / "katex" / "dist"
 FORMULA = re.compile(
@@ -30,17 +29,16 @@ def use_katex(app, config):
     config.html_math_renderer = "katex"
 
 
-def typeset(app, error):
+@of_html
+def typeset(app):
     """Put what KaTeX makes in the place of each formula, on every page that has one."""
-    if error or app.builder.format != "html":
-        return
     pages = {path: path.read_text("utf-8") for path in Path(app.outdir).rglob("*.html")}
     pages = {path: page for path, page in pages.items() if FORMULA.search(page)}
     keys = dict.fromkeys(key(match) for page in pages.values() for match in FORMULA.finditer(page))
     made = dict(zip(keys, run_katex(list(keys)), strict=True))
     for path, page in pages.items():
         for failed in {k for k in map(key, FORMULA.finditer(page)) if isinstance(made[k], dict)}:
-            logging.getLogger(__name__).warning("%s: %s", path.stem, made[failed]["error"])
+            log().warning("%s: %s", path.stem, made[failed]["error"])
         page = FORMULA.sub(lambda match: match[1] + str(made[key(match)]), page)
         path.write_text(page, "utf-8")
     copy_style(Path(app.outdir) / FOLDER)
@@ -85,15 +83,23 @@ def not_woff2(folder, names):
     return [name for name in names if not name.endswith(".woff2")]
 
 
-def say_what_is_loaded(app, error):
-    if not error and app.builder.format == "html":
-        logging.getLogger(__name__).info(
-            "These pages load MathJax from a public network when they are read, since node_modules "
-            "has no KaTeX: for pages that load nothing, install Node.js with npm and build again."
-        )
+def log():
+    from sphinx.util import logging  # here, so that the tests need no Sphinx
+
+    return logging.getLogger(__name__)
+
+
+@of_html
+def say_what_is_loaded(app):
+    log().info(
+        "These pages load MathJax from a public network when they are read, since node_modules "
+        "has no KaTeX: for pages that load nothing, install Node.js with npm and build again."
+    )
 
 
 def setup(app):
+    from sphinx.ext.mathjax import html_visit_displaymath, html_visit_math
+
     app.add_html_math_renderer("katex", (html_visit_math, None), (html_visit_displaymath, None))
     if KATEX.exists() and shutil.which("node"):
         app.connect("config-inited", use_katex, priority=1)

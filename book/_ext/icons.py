@@ -10,11 +10,9 @@ import shutil
 from pathlib import Path
 from urllib.parse import quote
 
-import pydata_sphinx_theme
+from finished import of_html
 
-OUTLINES = Path(pydata_sphinx_theme.__file__).parent / (
-    "theme/pydata_sphinx_theme/static/scripts/fontawesome.js"
-)
+OUTLINES = "theme/pydata_sphinx_theme/static/scripts/fontawesome.js"
 OUTLINE = re.compile(r'"?([\w-]+)"?:\[(\d+),(\d+),\[[^\]]*\],"(f[0-9a-f]+)","(M[^"]+)"\]')
 RULE = re.compile(r"(?:\.fa-[\w-]+:{1,2}before,?)+\{content:\"[^\"]*\"\}")
 FONT = re.compile(r"@font-face\{[^}]*Font Awesome[^}]*\}")
@@ -24,9 +22,8 @@ MASK = (
 )
 
 
-def inline(app, error):
-    if error or app.builder.format != "html":
-        return
+@of_html
+def inline(app):
     site = Path(app.outdir)
     by_name, by_code = outlines()
     used = set()
@@ -41,7 +38,10 @@ def inline(app, error):
 
 def outlines():
     """Icons as addresses of small pictures: by name, and by the sign that the font has for it."""
-    found = OUTLINE.findall(OUTLINES.read_text("utf-8"))  # solid ones come last and win
+    import pydata_sphinx_theme  # here, so that the tests of all else need no theme
+
+    theme = Path(pydata_sphinx_theme.__file__).parent
+    found = OUTLINE.findall((theme / OUTLINES).read_text("utf-8"))  # solid ones come last and win
     by_name = {name: picture(width, height, path) for name, width, height, _, path in found}
     return by_name, {code: by_name[name] for name, _, _, code, _ in found}
 

@@ -6,6 +6,8 @@ Its links are those of a page at the site's root, and `<base>` says where that r
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from finished import of_html
+
 DOORS = {
     "book/index": "Start: which training data made the model say that?",
     "book/02_upweighting": "The method: one example a little heavier",
@@ -34,9 +36,8 @@ def page(app):
     ]
 
 
-def say_where_the_root_is(app, error):
-    if error or app.builder.format != "html":
-        return
+@of_html
+def say_where_the_root_is(app):
     path = Path(app.outdir) / "404.html"
     root = urlsplit(app.config.html_baseurl).path or "/"
     text = path.read_text("utf-8").replace('href="#', 'href="404.html#')

@@ -6,20 +6,18 @@ There are two drawings, for a desk and for a phone; the style sheet shows one of
 import re
 from pathlib import Path
 
+from finished import change_pages, of_html
+
 STATIC = Path(__file__).resolve().parents[1] / "_static"
 DRAWINGS = ("chapter_map.svg", "chapter_map_narrow.svg")
 IMAGE = re.compile(r'(?:<a class="[^>]*>\s*)?<img [^>]*chapter_map\.svg"[^>]*>(?:</a>)?')
 
 
-def put_in(app, error):
-    if error or app.builder.format != "html":
-        return
+@of_html
+def put_in(app):
     drawn = "".join((STATIC / name).read_text("utf-8") for name in DRAWINGS)
-    for path in Path(app.outdir).rglob("*.html"):
-        page = path.read_text("utf-8")
-        if "chapter_map.svg" in page:
-            page = IMAGE.sub(f'<nav aria-label="Map of the chapters">{drawn}</nav>', page)
-            path.write_text(page, "utf-8")
+    shown = f'<nav aria-label="Map of the chapters">{drawn}</nav>'
+    change_pages(app, lambda page, path: IMAGE.sub(shown, page))
 
 
 def setup(app):

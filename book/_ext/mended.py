@@ -13,6 +13,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from finished import change_pages, of_html
+
 MENDED = [
     (r'<th class="(head[^"]*)"><p></p></th>', r'<td class="\1"></td>'),
     ('<th scope="col" class="word"></th>', '<td class="word"></td>'),
@@ -35,19 +37,18 @@ IMAGE = re.compile(r'<img (?![^>]*width=)([^>]*src="([^"]*_images/[^"]*\.png)")'
 HEAVY = 200_000  # bytes of a picture
 
 
-def mend(app, error):
-    if error or app.builder.format != "html":
-        return
-    for path in Path(app.outdir).rglob("*.html"):
-        page = mended = path.read_text("utf-8")
-        for wrong, right in MENDED:
-            mended = re.sub(wrong, right, mended)
-        mended = IMAGE.sub(lambda image, at=path.parent: with_shape(image, at), mended)
-        if mended != page:
-            path.write_text(mended, "utf-8")
+@of_html
+def mend(app):
+    change_pages(app, mended)
     for path in (Path(app.outdir) / "_images").glob("*.png"):
         if path.stat().st_size > HEAVY:
             reduce_colours(path)
+
+
+def mended(page, path):
+    for wrong, right in MENDED:
+        page = re.sub(wrong, right, page)
+    return IMAGE.sub(lambda image: with_shape(image, path.parent), page)
 
 
 def with_shape(image, folder):

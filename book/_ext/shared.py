@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from docutils import nodes
 
 from cards import SENTENCE, card_of
+from finished import of_html
 
 ENOUGH, MOST = 60, 200  # letters of a description
 MINUTES = re.compile(r"About \d+ minutes")
@@ -91,8 +92,9 @@ def description(doctree):
     return said
 
 
-def write_sitemap(app, error):
-    if error or app.builder.format != "html" or not app.config.html_baseurl:
+@of_html
+def write_sitemap(app):
+    if not app.config.html_baseurl:
         return
     pages = [app.builder.get_target_uri(page) for page in sorted(app.env.found_docs)]
     places = "".join(f"<url><loc>{app.config.html_baseurl}{page}</loc></url>\n" for page in pages)
@@ -103,10 +105,9 @@ def write_sitemap(app, error):
     )
 
 
-def name_front_page_once(app, error):
+@of_html
+def name_front_page_once(app):
     """The front page is called as the book is."""
-    if error or app.builder.format != "html":
-        return
     path = Path(app.outdir) / app.builder.get_target_uri(app.config.root_doc)
     path.write_text(TWICE.sub(r"<title>\1</title>", path.read_text("utf-8")), "utf-8")
 

@@ -4,10 +4,11 @@ import hashlib
 import re
 from pathlib import Path
 
+from finished import change_pages, of_html
 
-def join(app, error):
-    if error or app.builder.format != "html":
-        return
+
+@of_html
+def join(app):
     names = [name for name, _ in app.config.html_css_files]
     static = Path(app.outdir) / "_static"
     style = "\n".join((static / name).read_text("utf-8") for name in names)
@@ -16,11 +17,7 @@ def join(app, error):
     listed = "|".join(map(re.escape, names))
     links = re.compile(rf'(?:<link [^>]*href="([^"]*_static/)(?:{listed})(?:\?[^"]*)?" />\s*)+')
     one = rf'<link rel="stylesheet" href="\1pages.css?v={version}" />' + "\n"
-    for path in Path(app.outdir).rglob("*.html"):
-        page = path.read_text("utf-8")
-        joined = links.sub(one, page)
-        if joined != page:
-            path.write_text(joined, "utf-8")
+    change_pages(app, lambda page, path: links.sub(one, page))
 
 
 def setup(app):

@@ -7,7 +7,8 @@ underscore or a bracket, so that they need not be broken inside a word.
 
 import html
 import re
-from pathlib import Path
+
+from finished import change_pages, of_html
 
 TABLE = re.compile(r'<table class="table">.*?</table>', re.DOTALL)
 ROW = re.compile(r"<tr\b.*?</tr>", re.DOTALL)
@@ -20,14 +21,12 @@ PHONE = 38  # letters beside one another, two of them between columns
 LONG = 10  # letters of an identifier that is left whole
 
 
-def mend(app, error):
-    if error or app.builder.format != "html":
-        return
-    for path in Path(app.outdir).rglob("*.html"):
-        page = path.read_text("utf-8")
-        changed = TABLE.sub(lambda table: stacked(table[0]), CODE.sub(breakable, page))
-        if changed != page:
-            path.write_text(changed, "utf-8")
+@of_html
+def mend(app):
+    change_pages(
+        app,
+        lambda page, path: TABLE.sub(lambda table: stacked(table[0]), CODE.sub(breakable, page)),
+    )
 
 
 def breakable(code):

@@ -8,6 +8,8 @@ folding, tabs, copying of code. All others wait until the page is there, widgets
 import re
 from pathlib import Path
 
+from finished import change_pages, of_html
+
 SCRIPT = re.compile(r"[ \t]*<script\b([^>]*)>(.*?)</script>\n?", re.DOTALL)
 LINK = re.compile(r"[ \t]*<link\b([^>]*)/>\n?")
 NEVER = re.compile(r'fontawesome\.js|thebe|as="script"|MathJax = |kernelName = |locales/')
@@ -41,16 +43,17 @@ MEASURES = {
 STEPWISE = '<script>document.documentElement.classList.add("stepwise");</script>\n'
 
 
-def tidy(app, error):
-    if error or app.builder.format != "html":
-        return
+@of_html
+def tidy(app):
     static = Path(app.outdir) / "_static"
     measure_less(static / "scripts" / "pydata-sphinx-theme.js")
     settings = (static / "documentation_options.js").read_text("utf-8")
-    for path in Path(app.outdir).rglob("*.html"):
-        page = path.read_text("utf-8")
-        if "<body" in page and static not in path.parents:
-            path.write_text(lean(page, path.name == "search.html", settings), "utf-8")
+
+    def tidied(page, path):
+        is_page = "<body" in page and static not in path.parents
+        return lean(page, path.name == "search.html", settings) if is_page else page
+
+    change_pages(app, tidied)
 
 
 def measure_less(path):

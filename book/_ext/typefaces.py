@@ -8,6 +8,8 @@ of the reader's system.
 import re
 from pathlib import Path
 
+from finished import of_html
+
 FAMILIES = {"source-sans-3": ("wght", "wght-italic"), "source-code-pro": ("wght",)}
 ALPHABETS = ("latin", "latin-ext", "greek")
 PACKAGES = Path(__file__).resolve().parents[2] / "node_modules" / "@fontsource-variable"
@@ -26,9 +28,8 @@ def link(app, pagename, templatename, context, doctree):
     context["metatags"] = context.get("metatags", "") + asked + style
 
 
-def copy(app, error):
-    if error or app.builder.format != "html":
-        return
+@of_html
+def copy(app):
     target = Path(app.outdir) / FOLDER
     target.mkdir(parents=True, exist_ok=True)
     style = ""

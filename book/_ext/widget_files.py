@@ -13,6 +13,8 @@ import re
 from hashlib import sha256
 from pathlib import Path
 
+from finished import change_pages, of_html
+
 STATE = re.compile(
     r'(<script type="application/vnd.jupyter.widget-state\+json">)(.*?)(</script>)', re.DOTALL
 )
@@ -24,21 +26,17 @@ SHORT = 2000  # characters of a frame that stays in its page
 FOLDER = Path("_static") / "widgets"
 
 
-def take_out(app, error):
-    if error or app.builder.format != "html":
-        return
-    for path in Path(app.outdir).rglob("*.html"):
-        page = path.read_text("utf-8")
-        lean = Page(path, Path(app.outdir))
-        changed = STATE.sub(lambda found, p=page, lean=lean: lean.state(found, p), page, count=1)
-        changed = PICTURE.sub(lean.picture, changed)
-        if lean.modules:
-            links = "".join(
-                f'<link rel="modulepreload" href="{module}" />\n' for module in lean.modules
-            )
-            changed = changed.replace("</head>", links + "</head>", 1)
-        if changed != page:
-            path.write_text(changed, "utf-8")
+@of_html
+def take_out(app):
+    change_pages(app, lambda page, path: lighter(page, Page(path, Path(app.outdir))))
+
+
+def lighter(page, lean):
+    """The page without what it gives to files, and with links to its scripts."""
+    page = STATE.sub(lambda found: lean.state(found, page), page, count=1)
+    page = PICTURE.sub(lean.picture, page)
+    links = "".join(f'<link rel="modulepreload" href="{module}" />\n' for module in lean.modules)
+    return page.replace("</head>", links + "</head>", 1)
 
 
 class Page:
