@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minfluence.book.tables import table
+from minfluence.book.tables import table, table_of_rows
 from minfluence.book.ticks import agree, holds
 
 
@@ -37,6 +37,21 @@ def test_words_are_escaped_and_an_empty_place_stays_empty():
 def test_a_table_that_cannot_be_is_refused(columns, specs, saying):
     with pytest.raises(ValueError, match=saying):
         table(columns, specs=specs)
+
+
+def test_rows_and_columns_make_the_same_table():
+    by_rows = table_of_rows(("example", "change"), [(24, -0.3708), (2, 0.2844)], "+.2f")
+    assert by_rows == table({"example": [24, 2], "change": [-0.3708, 0.2844]}, "+.2f")
+
+
+@pytest.mark.parametrize("rows", [[], [(1, 2, 3)], [(1, 2), (1,)]])
+def test_rows_that_do_not_fit_the_names_are_refused(rows):
+    with pytest.raises(ValueError, match="rows of 2 entries"):
+        table_of_rows(("a", "b"), rows)
+
+
+def test_a_header_without_a_name_is_no_header():
+    assert table({"": ["helpful"], "k": [1]})._repr_html_().count("<th ") == 1
 
 
 def test_what_holds_is_said_and_what_does_not_is_an_error(capsys):

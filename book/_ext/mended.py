@@ -17,7 +17,6 @@ from finished import change_pages, of_html
 
 MENDED = [
     (r'<th class="(head[^"]*)"><p></p></th>', r'<td class="\1"></td>'),
-    ('<th scope="col" class="word"></th>', '<td class="word"></td>'),
     ('role="doc-biblioentry"', 'role="listitem"'),
     (
         '<div id="pst-primary-sidebar" class',

@@ -31,11 +31,13 @@ class Table:
 
     def _repr_html_(self) -> str:
         def row(cells: tuple[str, ...], tag: str, scope: str = "") -> str:
-            kinds = ["number" if number else "word" for number in self.numeric]
-            return "".join(
-                f'<{tag}{scope} class="{kind}">{html.escape(cell)}</{tag}>'
-                for cell, kind in zip(cells, kinds, strict=True)
-            )
+            made = []
+            for cell, number in zip(cells, self.numeric, strict=True):
+                # a header without a name would be read to those who listen
+                kind, of = (tag, scope) if cell else ("td", "")
+                style = "number" if number else "word"
+                made.append(f'<{kind}{of} class="{style}">{html.escape(cell)}</{kind}>')
+            return "".join(made)
 
         head = row(self.header, "th", ' scope="col"')
         body = "\n".join(f"<tr>{row(cells, 'td')}</tr>" for cells in self.rows)
@@ -98,6 +100,49 @@ def table(
         all(value is None or _is_number(value) for value in values) for values in entries.values()
     )
     return Table(tuple(entries), tuple(zip(*texts, strict=True)), numeric)
+
+
+def table_of_rows(
+    names: Iterable[str],
+    rows: Iterable[Iterable[Any]],
+    spec: str = ".3f",
+    specs: Mapping[str, str] | None = None,
+) -> Table:
+    """Put rows below one another: `table`, for what a loop has collected.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the columns.
+    rows : sequence of sequences
+        One entry for each column, in the order of `names`.
+    spec, specs
+        As in `table`.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    ValueError
+        If there are no rows, or one has more or fewer entries than there are names.
+
+    Examples
+    --------
+    >>> table_of_rows(("example", "change"), [(24, -0.3708), (2, 0.2844)], "+.2f")
+    example  change
+         24   −0.37
+          2   +0.28
+    """
+    header, lines = tuple(names), [tuple(row) for row in rows]
+    lengths = {len(line) for line in lines}
+    if lengths != {len(header)}:
+        raise ValueError(
+            f"Expected rows of {len(header)} entries, one for each name, got lengths "
+            f"{sorted(lengths)}."
+        )
+    return table(dict(zip(header, zip(*lines, strict=True), strict=True)), spec, specs)
 
 
 def _text(value: Any, own: str | None, spec: str) -> str:
