@@ -20,6 +20,9 @@ COLOURS = {
 }
 PAPER, INK, GREY, RULE, SOFT, HELPS, HARMS, THIRD = (light for light, _ in COLOURS.values())
 
+#: How a figure is saved: text stays text, which the page sets; the same names in every run.
+SVG = {"svg.fonttype": "none", "svg.hashsalt": "minfluence"}
+
 #: Inches: a figure of this width fills a phone, and its text is then 11 pixels high.
 WIDTH = 5.4
 POINTS = 12  # of text; of the numbers at the axes one less
@@ -57,8 +60,7 @@ def use() -> None:
             "legend.frameon": False,
             "legend.fontsize": POINTS - 1,
             "image.interpolation": "none",  # pictures keep their own pixels
-            "svg.fonttype": "none",  # text stays text: the page brings the typeface
-            "svg.hashsalt": "minfluence",
+            **SVG,
         }
     )
     if "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from minfluence.book.drawing import inlined
+from minfluence.book.style import SVG
 
 MAX_BYTES = 1_500_000  # a page heavier than this is slow on a phone
 MAX_BUTTONS = 4  # more choices than this become a slider
@@ -157,7 +158,7 @@ def _svg(figure: Any) -> str:
     import matplotlib.pyplot as plt
 
     text = io.StringIO()
-    with plt.rc_context({"svg.hashsalt": "minfluence", "svg.fonttype": "none"}):
+    with plt.rc_context(SVG):
         figure.savefig(text, format="svg", metadata={"Date": None})
     plt.close(figure)
     return text.getvalue()

@@ -9,12 +9,27 @@ import traitlets
 from minfluence import validate
 from minfluence.book.live import module
 
-__all__ = ["Plane", "module", "numbers"]
+__all__ = ["Plane", "module", "numbers", "points_of_a_line", "within"]
 
 
 def numbers() -> Any:
     """A list of numbers, or of such lists, that Python and the browser share."""
     return traitlets.List().tag(sync=True)
+
+
+def points_of_a_line(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Places and heights of at least four points: (n,), (n,)."""
+    x = validate.array("x", x, ("n",), float)
+    n = validate.count("The number of points", len(x), 4)
+    return x, validate.array("y", y, (n,), float)
+
+
+def within(name: str, values: np.ndarray, low: float, high: float) -> None:
+    """Refuse numbers for which a picture has no room."""
+    if not (np.min(values) >= low and np.max(values) <= high):
+        raise ValueError(
+            f"{name} must lie in {low} .. {high}, got {values.min()} .. {values.max()}."
+        )
 
 
 class Plane(anywidget.AnyWidget):

@@ -3,11 +3,10 @@
 from typing import Any
 
 import anywidget
-import numpy as np
 import traitlets
 
 from minfluence import validate
-from minfluence.book.explorables.base import module, numbers
+from minfluence.book.explorables.base import module, numbers, points_of_a_line, within
 
 LOSSES = ("squared", "Huber", "Huber, delta / 4")
 
@@ -59,13 +58,10 @@ class Label(anywidget.AnyWidget):
         place: float = 10.0,
         loss: str = "squared",
     ) -> None:
-        x = validate.array("x", x, ("n",), float)
-        n = validate.count("The number of points", len(x), 4)
-        y = validate.array("y", y, (n,), float)
+        x, y = points_of_a_line(x, y)
         for name, v in (("x", x), ("y", y)):
-            if not (np.min(v) >= 0 and np.max(v) <= 10):
-                raise ValueError(f"{name} must lie in 0 .. 10, got {v.min()} .. {v.max()}.")
-        selected = validate.count("selected", selected, 0, n - 1)
+            within(name, v, 0, 10)
+        selected = validate.count("selected", selected, 0, len(x) - 1)
         super().__init__(
             x=x.tolist(),
             y=y.tolist(),

@@ -7,7 +7,7 @@ import numpy as np
 import traitlets
 
 from minfluence import validate
-from minfluence.book.explorables.base import module, numbers
+from minfluence.book.explorables.base import module, numbers, points_of_a_line
 
 
 class Leverage(anywidget.AnyWidget):
@@ -43,9 +43,7 @@ class Leverage(anywidget.AnyWidget):
     actual = numbers()
 
     def __init__(self, x: Any, y: Any, miss: float = -4.0, place: float = 8.0) -> None:
-        x = validate.array("x", x, ("n",), float)
-        n = validate.count("The number of points", len(x), 4)
-        y = validate.array("y", y, (n,), float)
+        x, y = points_of_a_line(x, y)
         validate.between("The places x", x.min(), 0, 10)
         validate.between("The places x", x.max(), 0, 10)
         if len(np.unique(x[:-1])) < 2:

@@ -7,7 +7,7 @@ import numpy as np
 import traitlets
 
 from minfluence import validate
-from minfluence.book.explorables.base import module, numbers
+from minfluence.book.explorables.base import module, numbers, points_of_a_line, within
 
 
 class Line(anywidget.AnyWidget):
@@ -40,17 +40,14 @@ class Line(anywidget.AnyWidget):
     actual = numbers()
 
     def __init__(self, x: Any, y: Any, place: float = 10.0, selected: int = 0) -> None:
-        x = validate.array("x", x, ("n",), float)
-        n = validate.count("The number of points", len(x), 4)
-        y = validate.array("y", y, (n,), float)
+        x, y = points_of_a_line(x, y)
         for name, v in (("x", x), ("y", y), ("place", np.array([place], float))):
-            if not (np.min(v) >= 0 and np.max(v) <= 10):
-                raise ValueError(f"{name} must lie in 0 .. 10, got {v.min()} .. {v.max()}.")
+            within(name, v, 0, 10)
         if len(np.unique(x)) < 3:
             raise ValueError(
                 "The points must stand at three places or more, for a line to be left."
             )
-        selected = validate.count("selected", selected, 0, n - 1)
+        selected = validate.count("selected", selected, 0, len(x) - 1)
         super().__init__(x=x.tolist(), y=y.tolist(), place=float(place), selected=selected)
 
     def __repr__(self) -> str:

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import anywidget
-import numpy as np
 import traitlets
 
 from minfluence import validate
-from minfluence.book.explorables.base import module, numbers
+from minfluence.book.explorables.base import module, numbers, within
 
 
 class Mean(anywidget.AnyWidget):
@@ -46,10 +45,7 @@ class Mean(anywidget.AnyWidget):
         names = [str(name) for name in names]
         if len(names) != n or len(set(names)) != n:
             raise ValueError(f"Expected {n} different names for {n} incomes, got {names}.")
-        if np.min(incomes) < 0 or np.max(incomes) > 100:
-            raise ValueError(
-                f"incomes must lie in 0 .. 100, got {incomes.min()} .. {incomes.max()}."
-            )
+        within("incomes", incomes, 0, 100)
         selected = validate.count("selected", selected, 0, n - 1)
         super().__init__(names=names, incomes=incomes.tolist(), selected=selected)
 
