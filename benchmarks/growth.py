@@ -7,7 +7,7 @@ examples for m test points, by one factorisation ("direct") and by CG to a relat
 residual of 1e-4. Times are processor time, the best of three. The exponent is the slope of a
 straight line through the last half of the points, on logarithmic axes.
 
-Writes ``book/_static/cost_growth.png``, the picture of chapter 17, and the numbers behind it to
+Writes ``book/_static/cost_growth.svg``, the picture of chapter 17, and the numbers behind it to
 ``benchmarks/results/growth.md``.
 """
 
@@ -21,9 +21,10 @@ from foundation import processor
 
 import minfluence as mi
 from minfluence.book import plots
+from minfluence.book.style import UNSIGNED, WIDTH
 
 ROOT = Path(__file__).parent.parent
-PICTURE = ROOT / "book" / "_static" / "cost_growth.png"
+PICTURE = ROOT / "book" / "_static" / "cost_growth.svg"
 RESULTS = ROOT / "benchmarks" / "results" / "growth.md"
 SERIES = {  # what varies -> (n, p, m) to measure, and what stays
     "n": ([(n, 50, 1) for n in (10**3, 10**4, 10**5, 10**6)], "p = 50, m = 1"),
@@ -79,18 +80,18 @@ def measure():
 
 
 def draw(measured):
+    """One panel for each variable, slopes beside the lines."""
     plots.style()
-    fig, axes = plt.subplots(3, 1, figsize=(5, 9.6))
-    looks = {"direct": (plots.INK, "o"), "cg": (plots.GREY, "^")}
+    fig, axes = plt.subplots(3, 1, figsize=(WIDTH, 9.6))
     for ax, (variable, (_, fixed)) in zip(axes, SERIES.items(), strict=True):
-        for solver, (colour, marker) in looks.items():
+        for solver, style in (("direct", "o-"), ("cg", "^--")):
             sizes, times = measured[variable, solver]
-            name = f"{solver}: slope {exponent(sizes, times):.1f}"
-            ax.loglog(sizes, times, marker=marker, ms=5, color=colour, label=name)
+            label = f"{solver}: {exponent(sizes, times):.1f}"
+            ax.loglog(sizes, times, style, ms=5, color=plots.INK, label=label)
         ax.minorticks_off()
         ax.set(xlabel=f"{NAMES[variable]}, with {fixed}", ylabel="processor time (s)")
-        ax.legend(loc="upper left", fontsize=10)
-    fig.savefig(PICTURE, dpi=110, metadata={"Software": None})
+        plots.name_lines(ax)
+    fig.savefig(PICTURE, metadata=UNSIGNED)
 
 
 def tables(measured):

@@ -24,6 +24,7 @@ from scipy.linalg import cho_factor
 
 import minfluence as mi
 from minfluence.book import plots
+from minfluence.book.style import UNSIGNED
 
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "book" / "_static" / "hvp_cost.svg"
@@ -84,7 +85,7 @@ def draw(measured):
         name = "parameters p" if variable == "p" else "examples n"
         ax.set(xlabel=f"{name}, with {FIXED[variable]}", ylabel="processor time (s)")
         plots.name_lines(ax)
-    fig.savefig(PICTURE, metadata={"Date": None, "Creator": None})
+    fig.savefig(PICTURE, metadata=UNSIGNED)
 
 
 def tables(measured):

@@ -1,6 +1,7 @@
 """The visual language: one palette in three places, and what every page of the book keeps to."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ PHONE = 358  # CSS pixels that a figure has on a phone 390 wide
 READABLE = 10  # CSS pixels of the smallest text
 MAX_SVG = 250_000  # bytes of one figure as it is saved
 COLUMNS = 44  # characters of code that a phone shows in a line
-CAPTION = re.compile(r"\*\*Figure (?:(\d+)\.)?(\d+)\.\*\* \w")
+CAPTION = re.compile(r"^\*\*Figure (?:(\d+)\.)?(\d+)\.\*\* \w", re.M)
 
 
 def test_the_pages_have_the_colours_of_the_figures():
@@ -81,18 +82,22 @@ def is_readable_on_a_phone(notebook, path):
 
 
 def says_what_to_see(notebook, path):
-    number, cells = 0, notebook["cells"]
-    for cell, after in zip(cells, [*cells[1:], None], strict=True):
-        if not pictures(cell) if cell["cell_type"] == "code" else True:
-            continue
-        caption = CAPTION.match(source(after)) if after else None
-        if not caption:
+    cells = notebook["cells"]
+    for cell, after in pairwise([*cells, {"cell_type": "none", "source": ""}]):
+        if cell["cell_type"] == "code" and pictures(cell) and not CAPTION.match(source(after)):
             yield f"{cell['id']} has no caption: **Figure 2.1.** as the next cell"
-        elif number and int(caption[2]) != number + 1:
-            yield f"{cell['id']} is called figure {caption[2]} after {number}"
-        elif path.name[0].isdigit() and caption[1] != str(int(path.name[:2])):
-            yield f"{cell['id']} is called figure {caption[1]}.{caption[2]} in {path.name}"
-        number = int(caption[2]) if caption else number
+
+
+def numbers_its_captions(notebook, path):
+    texts = [source(cell) for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
+    captions = [found.groups() for text in texts for found in CAPTION.finditer(text)]
+    for (_, before), (_, number) in pairwise(captions):
+        if int(number) != int(before) + 1:
+            yield f"figure {number} follows figure {before}"
+    chapter = str(int(path.name[:2])) if path.name[0].isdigit() else None
+    for of, number in captions:
+        if of != chapter:
+            yield f"figure {of}.{number} stands in {path.name}"
 
 
 def folds_its_checks(notebook, path):
@@ -132,6 +137,7 @@ RULES = [
     draws_in_svg,
     is_readable_on_a_phone,
     says_what_to_see,
+    numbers_its_captions,
     folds_its_checks,
     shows_no_set_up,
     says_what_holds,
@@ -177,8 +183,8 @@ FLAWS = [
     (is_readable_on_a_phone, [code("a", figure(width=500))]),
     (says_what_to_see, [code("a", figure())]),
     (says_what_to_see, [code("a", figure()), code("b")]),
-    (says_what_to_see, [*SOUND, code("d", figure()), caption("2.2")]),
-    (says_what_to_see, [code("a", figure()), caption("3.1")]),
+    (numbers_its_captions, [*SOUND, code("d", figure()), caption("2.2")]),
+    (numbers_its_captions, [code("a", figure()), caption("3.1")]),
     (folds_its_checks, [code("a", tags=["check"])]),
     (shows_no_set_up, [code("a", tags=["hide-input"])]),
     (says_what_holds, [code("a", says("as by hand: True\n"))]),

@@ -22,6 +22,7 @@ PAPER, INK, GREY, RULE, SOFT, HELPS, HARMS, THIRD = (light for light, _ in COLOU
 
 #: How a figure is saved: text stays text, which the page sets; the same names in every run.
 SVG = {"svg.fonttype": "none", "svg.hashsalt": "minfluence"}
+UNSIGNED = {"Date": None, "Creator": None}  # the file's metadata
 
 #: Inches: a figure of this width fills a phone, and its text is then 11 pixels high.
 WIDTH = 5.4
@@ -66,4 +67,4 @@ def use() -> None:
     if "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None:
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-        set_matplotlib_formats("svg", metadata={"Date": None, "Creator": None})
+        set_matplotlib_formats("svg", metadata=UNSIGNED)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from minfluence.book.drawing import inlined
-from minfluence.book.style import SVG
+from minfluence.book.style import SVG, UNSIGNED
 
 MAX_BYTES = 1_500_000  # a page heavier than this is slow on a phone
 MAX_BUTTONS = 4  # more choices than this become a slider
@@ -159,7 +159,7 @@ def _svg(figure: Any) -> str:
 
     text = io.StringIO()
     with plt.rc_context(SVG):
-        figure.savefig(text, format="svg", metadata={"Date": None})
+        figure.savefig(text, format="svg", metadata=UNSIGNED)
     plt.close(figure)
     return text.getvalue()
 

@@ -21,6 +21,11 @@ export async function checkGround(page, problems) {
       .map((e) => `${e.getAttribute("class")} on ${look(e).backgroundColor}`);
   });
   for (const what of new Set(own)) problems.add(`has a ground of its own: ${what}`);
+  const black = await page.evaluate(() =>
+    [...document.querySelectorAll("svg.drawn :is(text, path, use)")]
+      .filter((e) => getComputedStyle(e).fill === "rgb(0, 0, 0)" && e.getClientRects().length)
+      .map((e) => e.textContent || e.tagName));
+  if (black.length) problems.add(`draws in black, which dark mode hides: ${[...new Set(black)].slice(0, 3)}`);
 }
 
 export async function checkWidth(page, problems) {
