@@ -107,6 +107,20 @@ def test_lines_are_named_at_their_ends_without_touching():
         plots.name_lines(plt.figure().gca())
 
 
+def test_names_keep_apart_in_the_panel_that_the_layout_makes():
+    figure, axes = plt.subplots(3, 1, figsize=(5.4, 9.6))
+    for ax in axes:
+        for label, end in (("direct", 0.146), ("cg", 0.122)):
+            ax.loglog([1e3, 1e6], [5e-4, end], label=label)
+        ax.set(xlabel="examples", ylabel="seconds")
+        plots.name_lines(ax)
+    figure.canvas.draw()
+    for ax in axes:
+        low, high = sorted(text.get_window_extent().y0 for text in ax.texts)
+        height = min(text.get_window_extent().height for text in ax.texts)
+        assert high - low >= height
+
+
 def test_images_fill_a_grid_in_order():
     pictures = np.arange(3 * 16.0).reshape(3, 16)
     axes = plots.images(pictures, ["a", "b", "c"], columns=2)

@@ -169,6 +169,7 @@ def name_lines(ax: Any = None) -> Any:
     lines = [line for line in ax.lines if not line.get_label().startswith("_")]
     if not lines:
         raise ValueError("There are no lines with a label to name: plot them with label=...")
+    ax.figure.draw_without_rendering()  # now limits and layout are known
     ends = np.array([line.get_xydata()[-1] for line in lines], float)
     places = ax.transData.transform(ends)
     apart = 1.25 * plt.rcParams["font.size"] * ax.figure.dpi / 72
